@@ -1,0 +1,1 @@
+"""The data miner: finds videos, downloads them, cuts frames, and keeps account of every item."""

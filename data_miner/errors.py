@@ -1,0 +1,59 @@
+"""The error tree: which class is raised decides what happens to the item being worked on.
+
+``ConfigError``       nothing starts; the user edits the file and line that it names
+``RetryableError``    the item goes back to the queue and is tried again later
+``SiteBlockedError``  the site refuses us as a whole: the item waits, no attempt is burnt
+``PermanentError``    the item can never succeed: dead letter with the message kept
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class MinerError(Exception):
+    """Base of every error that the miner raises on purpose; its text is meant for the user."""
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Problem:
+    """One thing wrong with a configuration file, and what would be right."""
+
+    file: str
+    #: 1-based; None where the problem is not at one place of the file
+    line: int | None = None
+    column: int | None = None
+    #: dotted path such as ``download.retries``, empty for the file as a whole
+    key: str = ""
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        """Return ``file:line:column: key: message; hint`` with the parts that are known."""
+        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+        text = ": ".join(part for part in (place, self.key, self.message) if part)
+        return f"{text}; {self.hint}" if self.hint else text
+
+
+class ConfigError(MinerError):
+    """The configuration cannot be used; lists every problem found, not just the first."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+class RetryableError(MinerError):
+    """Trying again later may succeed: a time-out, a lost connection, HTTP 5xx."""
+
+
+class SiteBlockedError(MinerError):
+    """The site refuses this address for now (HTTP 403, 429, "not a bot"): no attempt is burnt."""
+
+    def __init__(self, message: str, *, site: str) -> None:
+        super().__init__(message)
+        self.site = site
+
+
+class PermanentError(MinerError):
+    """Trying again cannot succeed: the video is gone, private, or not a video."""
