@@ -1,0 +1,81 @@
+# Two commands matter: `make site` brings a cluster up, `make test` proves the code. After `make site`
+# all daily use is plain Ansible; `. .venv/bin/activate` puts it on the PATH.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# INVENTORY: which cluster. LAB=name: another lab beside the default one, on a subnet of its own.
+LAB ?=
+INVENTORY ?= $(if $(LAB),.state/$(LAB)/inventory,inventory/lab)
+# ARGS: more arguments for ansible-playbook, as in `make site ARGS="--tags seaweedfs"`.
+ARGS ?=
+
+CONFIG = $(INVENTORY)/cluster_config.yaml
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+PLAY = ansible-playbook -i $(INVENTORY)
+
+.PHONY: help
+help: ## List the targets
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: venv
+venv: ## Make .venv from the hashed lock
+	@scripts/bootstrap
+
+.PHONY: inventory
+inventory: venv
+	@$(if $(LAB),python -m miner_cluster.lab_inventory $(LAB),:)
+
+.PHONY: lab
+lab: inventory ## Make the lab's machines when the inventory is a lab: three nodes on this machine
+	@if grep -q '^lab:' $(CONFIG); then \
+	  scripts/bootstrap lab; \
+	  python -m miner_cluster.artifacts ensure --config $(CONFIG) >/dev/null; \
+	  $(PLAY) playbooks/lab.yml; \
+	fi
+
+.PHONY: lab-down
+lab-down: inventory ## Remove the lab: its containers, disks, network and keys
+	$(PLAY) playbooks/lab.yml -e lab_state=absent
+
+.PHONY: site
+site: lab ## Bring the cluster up, or back into shape (INVENTORY=inventory/production for real machines)
+	$(PLAY) site.yml $(ARGS)
+
+.PHONY: status
+status: venv ## Show nodes, workloads, storage and the projects' counts
+	@$(PLAY) playbooks/status.yml
+
+.PHONY: doctor
+doctor: venv ## Check every machine and say what to do about each problem
+	@$(PLAY) playbooks/preflight.yml
+
+.PHONY: test
+test: lint unit ## Lint and test; needs no lab and leaves nothing running
+
+.PHONY: lint
+lint: venv ## Run every linter over the whole tree
+	scripts/lint
+
+.PHONY: unit
+unit: venv
+	python -m pytest tests/unit tests/integration
+
+.PHONY: e2e
+e2e: venv ## Build a lab, deploy, break one thing per component, run molecule, tear down
+	scripts/bootstrap lab
+	python -m pytest tests/e2e -m "not soak"
+
+.PHONY: soak
+soak: venv ## The long fault and interruption runs
+	scripts/bootstrap lab
+	python -m pytest tests/e2e -m soak
+
+.PHONY: lock
+lock: venv ## Write the lock files anew from pyproject.toml
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	  --no-emit-find-links --no-annotate --group controller --group dev pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	  --no-emit-find-links --no-annotate pyproject.toml -o image/requirements.lock
+	echo "uv==$$(uv --version | cut -d' ' -f2)" | uv pip compile --quiet --universal --generate-hashes --no-header \
+	  --no-emit-index-url --no-emit-find-links --no-annotate - -o requirements-uv.lock

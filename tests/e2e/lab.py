@@ -1,0 +1,168 @@
+"""A lab of this checkout's own, driven through the commands that a user types."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+ROOT = Path(__file__).resolve().parents[2]
+T = TypeVar("T")
+RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One finished command: exit code, everything it printed, and how long it took."""
+
+    code: int
+    output: str
+    seconds: float
+
+    @property
+    def changed(self) -> dict[str, int]:
+        """Changed tasks per host, from the play recap."""
+        return {match[1]: int(match[3]) for match in RECAP.finditer(self.output)}
+
+    def ok(self) -> Run:
+        """Return this run; an AssertionError with the end of its output when it failed."""
+        assert self.code == 0, f"exit code {self.code}\n{self.output[-6000:]}"
+        return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lab:
+    """The lab `name`: its inventory, its state directory and the commands against it."""
+
+    name: str
+    env: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def state(self) -> Path:
+        """Directory with the kubeconfig, the SSH key and the known hosts."""
+        return ROOT / ".state" / self.name
+
+    @property
+    def inventory(self) -> Path:
+        """Directory with the lab's cluster_config.yaml."""
+        return self.state / "inventory"
+
+    def run(self, *argv: str, timeout_s: float = 1500, **env: str) -> Run:
+        """Run a command from the root of the checkout; its output is also shown as it comes."""
+        started = time.monotonic()
+        lines: list[str] = []
+        with subprocess.Popen(
+            argv,
+            cwd=ROOT,
+            env={**os.environ, **self.env, **env, "ANSIBLE_NOCOLOR": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            deadline = started + timeout_s
+            for line in process.stdout:
+                lines.append(line)
+                sys.stdout.write(line)
+                if time.monotonic() > deadline:
+                    process.kill()
+        return Run(code=process.returncode, output="".join(lines), seconds=time.monotonic() - started)
+
+    def make(self, target: str, *args: str) -> Run:
+        """Run a Makefile target for this lab."""
+        return self.run("make", target, f"LAB={self.name}", *args)
+
+    def play(self, playbook: str, *args: str, **env: str) -> Run:
+        """Run a playbook on this lab."""
+        return self.run("ansible-playbook", "-i", str(self.inventory), playbook, *args, **env)
+
+    def kubectl(self, *args: str) -> str:
+        """Run kubectl against this lab's API and return what it prints."""
+        kubectl = self.state / "bin" / "kubectl"
+        return subprocess.run(
+            [kubectl, "--kubeconfig", self.state / "kubeconfig", *args],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        ).stdout
+
+    def get(self, *args: str) -> Any:
+        """Return what `kubectl get … -o json` prints, parsed."""
+        return json.loads(self.kubectl("get", *args, "-o", "json"))
+
+    def nodes(self) -> dict[str, str]:
+        """Address of each machine by its name, from the inventory as Ansible reads it."""
+        listed = subprocess.run(
+            ["ansible-inventory", "-i", self.inventory, "--list"],
+            check=True,
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, **self.env},
+        ).stdout
+        hosts: dict[str, dict[str, Any]] = json.loads(listed)["_meta"]["hostvars"]
+        return {name: v["ansible_host"] for name, v in hosts.items() if v.get("ansible_connection") != "local"}
+
+    def ssh(self, node: str, command: str) -> subprocess.CompletedProcess[str]:
+        """Run a shell command on a node, as Ansible reaches it."""
+        return subprocess.run(
+            [
+                *("ssh", "-i", str(self.state / "id_ed25519"), "-o", "BatchMode=yes", "-o", "ConnectTimeout=5"),
+                *("-o", f"UserKnownHostsFile={self.state / 'known_hosts'}", f"root@{self.nodes()[node]}", command),
+            ],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    def status(self) -> dict[str, Any]:
+        """Counts of the projects, as the application itself reports them."""
+        printed = self.kubectl(
+            *("exec", "-n", "data-miner", "deploy/monitor-worker", "-c", "monitor", "--"),
+            *("python", "-m", "data_miner.cli", "status", "--json"),
+        )
+        parsed: dict[str, Any] = json.loads(printed)
+        return parsed
+
+
+def wait_for(what: str, probe: Callable[[], T | None], *, timeout_s: float = 180) -> T:
+    """Return the first true result of `probe`, which may fail meanwhile; AssertionError after `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
+    last: object = None
+    while time.monotonic() < deadline:
+        with contextlib.suppress(subprocess.SubprocessError, json.JSONDecodeError):
+            last = result = probe()
+            if result:
+                return result
+        time.sleep(1)
+    raise AssertionError(f"{what}: not within {timeout_s:.0f} s; last seen: {last!r}")
+
+
+def own_lab() -> Lab:
+    """The lab of this checkout: its name tells checkouts on one machine apart."""
+    digest = hashlib.sha256(str(ROOT).encode()).hexdigest()[:6]
+    return Lab(name=f"e2e-{digest}")
+
+
+@contextlib.contextmanager
+def deployed_lab() -> Iterator[tuple[Lab, Run]]:
+    """A lab made from nothing by `make site`, and that run; removed afterwards unless KEEP_LAB is set."""
+    lab = own_lab()
+    lab.make("lab-down").ok()
+    try:
+        yield lab, lab.make("site").ok()
+    finally:
+        if not os.environ.get("KEEP_LAB"):
+            lab.make("lab-down").ok()

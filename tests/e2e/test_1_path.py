@@ -1,0 +1,55 @@
+"""One command from bare machines to mined frames, and what the same command does afterwards."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.e2e.lab import Lab, Run, wait_for
+
+PARTS = ["k3s", "nvidia", "storage", "labels", "docker", "seaweedfs", "config", "infrastructure", "workers"]
+
+
+def test_one_command_ends_with_a_table_of_mined_videos(deployed: tuple[Lab, Run]) -> None:
+    _, site = deployed
+    assert "demo" in site.output
+    assert "stand-in" in site.output
+
+
+def test_every_frame_of_the_demo_project_is_on_the_shared_storage(lab: Lab) -> None:
+    def finished() -> dict[str, int] | None:
+        stages = lab.status()["projects"]["demo"]["stages"]
+        busy = sum(stage["ready"] + stage["leased"] for stage in stages.values())
+        return {name: stage["done"] for name, stage in stages.items()} if not busy else None
+
+    done = wait_for("the demo project is mined", finished, timeout_s=300)
+    assert done["download"] > 1
+    assert done["extract"] > 1
+    node = next(iter(lab.nodes()))
+    frames = lab.ssh(node, "find /swdfs_mnt/swshared/data_miner_output -name '*.jpg' | wc -l").stdout
+    assert int(frames) > 0
+    assert int(frames) == lab.status()["projects"]["demo"]["frames"]
+
+
+def test_workers_on_different_nodes_did_the_work(lab: Lab) -> None:
+    pods = lab.get("pods", "-n", "data-miner", "-l", "app=download-worker")["items"]
+    assert len({pod["spec"]["nodeName"] for pod in pods}) == 3
+    assert len(lab.status()["projects"]["demo"]["nodes"]) > 1
+
+
+def test_the_second_run_changes_nothing(lab: Lab) -> None:
+    second = lab.play("site.yml").ok()
+    assert set(second.changed.values()) == {0}
+    print(json.dumps({"converged_site_s": round(second.seconds, 1)}))
+
+
+def test_check_mode_on_a_converged_cluster_shows_no_difference(lab: Lab) -> None:
+    check = lab.play("site.yml", "--check", "--diff").ok()
+    assert set(check.changed.values()) == {0}
+    assert "\n+++ " not in check.output
+
+
+@pytest.mark.parametrize("tag", PARTS)
+def test_a_partial_run_on_a_converged_cluster_changes_nothing(lab: Lab, tag: str) -> None:
+    assert set(lab.play("site.yml", "--tags", tag).ok().changed.values()) == {0}

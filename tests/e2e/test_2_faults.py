@@ -1,0 +1,87 @@
+"""One component broken at a time: the cluster mends itself, and no item is lost or done twice."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.lab import Lab, wait_for
+
+
+def pods(lab: Lab, namespace: str, app: str) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = lab.get("pods", "-n", namespace, "-l", f"app={app}")["items"]
+    return items
+
+
+def ready(pod: dict[str, Any]) -> bool:
+    conditions = {c["type"]: c["status"] for c in pod.get("status", {}).get("conditions", [])}
+    return conditions.get("Ready") == "True" and "deletionTimestamp" not in pod["metadata"]
+
+
+def main_pid(lab: Lab, node: str, argument: str) -> int:
+    """Process id on `node` of the process whose command line contains `argument`."""
+    script = f"for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline 2>/dev/null | grep -q -- '{argument}' && echo ${{p#/proc/}}; done"
+    found = [int(line) for line in lab.ssh(node, f"bash -c \"{script}\"").stdout.split()]
+    assert found, f"no process with {argument!r} on {node}"
+    return min(found)
+
+
+def exec_json(lab: Lab, *argv: str) -> Any:
+    printed = lab.kubectl("exec", "-n", "data-miner", "deploy/monitor-worker", "-c", "monitor", "--", *argv)
+    return json.loads(printed)
+
+
+def all_ready(lab: Lab) -> bool:
+    everything = [*lab.get("pods", "-n", "data-miner")["items"], *lab.get("pods", "-n", "seaweedfs")["items"]]
+    return all(ready(pod) or pod["status"].get("phase") == "Succeeded" for pod in everything)
+
+
+def shared_file_travels(lab: Lab) -> bool:
+    """Write a file through one node's mount and read it through another's."""
+    first, *_, last = lab.nodes()
+    path = "/swdfs_mnt/swshared/.fault-test"
+    lab.ssh(first, f"timeout 20 sh -c 'echo here > {path}'")
+    seen = lab.ssh(last, f"timeout 20 cat {path}").stdout
+    lab.ssh(first, f"timeout 20 rm -f {path}")
+    return seen == "here\n"
+
+
+def test_a_killed_postgres_loses_nothing(lab: Lab) -> None:
+    before = lab.status()["projects"]["demo"]
+    lab.kubectl("delete", "pod", "-n", "data-miner", "postgres-0", "--grace-period=0", "--force")
+    wait_for("postgres is back", lambda: all_ready(lab))
+    wait_for("status answers as before", lambda: lab.status()["projects"]["demo"] == before)
+
+
+def test_a_killed_mount_is_cured_without_a_person(lab: Lab) -> None:
+    node = list(lab.nodes())[-1]
+    assert lab.ssh(node, f"kill -9 {main_pid(lab, node, 'weed .*mount')}").returncode == 0
+    wait_for("the mount is back", lambda: shared_file_travels(lab))
+
+
+def test_killed_storage_servers_come_back_with_their_files(lab: Lab) -> None:
+    lab.kubectl("delete", "pod", "-n", "seaweedfs", "filer-0", "master-0", "--grace-period=0", "--force")
+    wait_for("storage is back", lambda: all_ready(lab) and shared_file_travels(lab))
+
+
+def test_a_killed_k3s_restarts_and_its_pods_live_on(lab: Lab) -> None:
+    node = list(lab.nodes())[-1]
+    started = {pod["metadata"]["name"]: pod["status"]["startTime"] for pod in pods(lab, "data-miner", "download-worker")}
+    lab.ssh(node, "systemctl kill --signal=KILL --kill-who=main k3s*")
+    wait_for(
+        "the node is Ready",
+        lambda: all(ready({"status": n["status"], "metadata": {}}) for n in lab.get("nodes")["items"]) and all_ready(lab),
+    )
+    assert {pod["metadata"]["name"]: pod["status"]["startTime"] for pod in pods(lab, "data-miner", "download-worker")} == started
+
+
+def test_site_after_the_faults_changes_nothing(lab: Lab) -> None:
+    assert set(lab.play("site.yml").ok().changed.values()) == {0}
+
+
+def test_frames_are_counted_once(lab: Lab) -> None:
+    demo = lab.status()["projects"]["demo"]
+    node = next(iter(lab.nodes()))
+    listing = lab.ssh(node, "find /swdfs_mnt/swshared/data_miner_output -name '*.jpg'").stdout.split()
+    assert len(listing) == len({Path(line) for line in listing}) == demo["frames"]
