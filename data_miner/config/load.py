@@ -1,0 +1,187 @@
+"""Loading a configuration: merge the layers, validate, and blame the layer and line of each bad key."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from data_miner.config.merge import Layer, Merged, Origin, merge
+from data_miner.config.model import AppConfig, Stage
+from data_miner.config.source import KeyPath, dotted, load_yaml, parse_yaml
+from data_miner.errors import ConfigError, Problem
+
+#: how a problem is called when no file is to blame
+NO_FILE = "configuration"
+
+_PLAIN = {
+    "Input should be a valid ": "should be a ",
+    "Input should be an instance of Stage": f"should be one of {', '.join(Stage)}",
+    "Input should be ": "should be ",
+    "String should ": "should ",
+    "a string": "text",
+}
+
+
+def default_layer() -> Layer:
+    """Return the application's own defaults."""
+    text = resources.files("data_miner").joinpath("default.yaml").read_text("utf-8")
+    return Layer.from_source("default", parse_yaml(text, Path("data_miner/default.yaml")))
+
+
+def load_app_config(run_config: Path | None, overrides: Layer | None = None) -> Merged:
+    """Merge defaults, run config and overrides, and check the result with the application's model.
+
+    Files named in ``url_files`` are read here (relative to the run config) and join ``urls``, so that the
+    result needs no other file.
+
+    Raises:
+        ConfigError: a layer cannot be read, or the merged configuration is not valid.
+    """
+    layers = [default_layer()]
+    if run_config is not None:
+        layers.append(Layer.from_source("run config", load_yaml(run_config)))
+    if overrides is not None:
+        layers.append(overrides)
+    merged = merge(*layers)
+    validate(merged)
+    if merged.data["url_files"]:
+        _read_url_files(merged, run_config.parent if run_config else Path())
+        validate(merged)
+    return merged
+
+
+def load_resolved(path: Path) -> AppConfig:
+    """Read a configuration that is already merged, such as the one mounted into a worker.
+
+    Raises:
+        ConfigError: it cannot be read or is not valid.
+    """
+    return validate(merge(Layer.from_source("config", load_yaml(path))))
+
+
+def validate(merged: Merged) -> AppConfig:
+    """Return the typed configuration.
+
+    Raises:
+        ConfigError: with every bad key, and the file and line that set it.
+    """
+    try:
+        return AppConfig.model_validate(merged.data)
+    except ValidationError as error:
+        raise ConfigError(sorted(_problem(merged, detail) for detail in error.errors())) from error
+
+
+def to_plain(config: BaseModel) -> dict[str, Any]:
+    """Return a configuration as plain JSON values, without the keys that are not set."""
+    plain: dict[str, Any] = json.loads(config.model_dump_json(exclude_none=True))
+    return plain
+
+
+def _problem(merged: Merged, detail: ErrorDetails) -> Problem:
+    path: KeyPath = detail["loc"]
+    message, hint = _words(detail)
+    origin = merged.removed.get(path) if detail["type"] == "missing" else None
+    if origin is not None:
+        hint = "the null on this line removes it"
+    origin = origin or _nearest(merged, path)
+    mark = origin.mark if origin else None
+    return Problem(
+        file=mark.file if mark else NO_FILE,
+        line=mark.line if mark else None,
+        column=mark.column if mark else None,
+        key=dotted(path),
+        message=message,
+        hint=hint,
+    )
+
+
+def _nearest(merged: Merged, path: KeyPath) -> Origin | None:
+    for length in range(len(path), 0, -1):
+        if origin := merged.provenance.get(path[:length]):
+            return origin
+    return None
+
+
+def _words(detail: ErrorDetails) -> tuple[str, str]:
+    """Return what is wrong and what would be right, in plain words."""
+    value, kind = detail["input"], detail["type"]
+    if kind == "missing":
+        return "is missing", "add it to the run config"
+    if kind == "extra_forbidden":
+        return "unknown key", _suggest(detail["loc"])
+    message = detail["msg"].removeprefix("Value error, ")
+    for pydantic, plain in _PLAIN.items():
+        message = message.replace(pydantic, plain)
+    if kind == "model_type":
+        message = "should be a mapping"
+    if kind == "value_error" and isinstance(value, (dict, BaseModel)):
+        return message, ""
+    hints = {
+        "list_type": "write [one, two], or [] for none, or remove the line to take the default",
+        "value_error": "remove the line to take the default" if value == "" else "",
+        "string_type": "quote it",
+    }
+    return f"{message}, found {_shown(value)}", hints.get(kind, "")
+
+
+def _shown(value: object) -> str:
+    if value == "":
+        return "empty text ''"
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"  # noqa: PLR2004
+
+
+def _suggest(path: KeyPath) -> str:
+    model: type[BaseModel] = AppConfig
+    for part in path[:-1]:
+        field = model.model_fields.get(str(part))
+        if field is None or not (
+            isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+        ):
+            return "remove it"
+        model = field.annotation
+    close = difflib.get_close_matches(str(path[-1]), model.model_fields, n=1)
+    return f"did you mean {close[0]}?" if close else f"known here: {', '.join(sorted(model.model_fields))}"
+
+
+def _read_url_files(merged: Merged, base: Path) -> None:
+    urls: list[str] = list(merged.data["urls"])
+    problems: list[Problem] = []
+    for index, name in enumerate(merged.data["url_files"]):
+        path, origin = base / name, merged.provenance["url_files", index]
+        try:
+            lines = path.read_text("utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "not UTF-8 text"
+            mark = origin.mark
+            problems.append(
+                Problem(
+                    file=mark.file if mark else NO_FILE,
+                    line=mark.line if mark else None,
+                    key=f"url_files[{index}]",
+                    message=f"{path} cannot be read: {reason}",
+                    hint="paths count from the run config's directory",
+                )
+            )
+            continue
+        for number, line in enumerate(lines, start=1):
+            if (url := line.strip()) and not url.startswith("#"):
+                problems += _url_problem(path, number, url)
+                merged.provenance["urls", len(urls)] = origin
+                urls.append(url)
+    if problems:
+        raise ConfigError(problems)
+    merged.data["urls"], merged.data["url_files"] = list(dict.fromkeys(urls)), []
+
+
+def _url_problem(path: Path, number: int, url: str) -> list[Problem]:
+    if url.startswith(("http://", "https://")):
+        return []
+    hint = "one URL a line; # starts a comment"
+    return [Problem(file=str(path), line=number, message=f"not a URL: {_shown(url)}", hint=hint)]

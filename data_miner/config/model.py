@@ -1,0 +1,249 @@
+"""What a complete configuration must look like: types, ranges, and what depends on what.
+
+The values themselves live in ``default.yaml``; the model has no second set of defaults. A key that may
+be absent means "no limit" or "not used".
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+
+class Stage(StrEnum):
+    """The steps of the pipeline, in the order in which an item passes through them."""
+
+    SEARCH = "search"
+    DOWNLOAD = "download"
+    EXTRACT = "extract"
+    FILTER = "filter"
+    DEDUP = "dedup"
+    DETECT = "detect"
+
+
+def _path(value: Any) -> Path:
+    if isinstance(value, Path):
+        return value
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("should be a path")
+    if "${" in value:
+        raise ValueError("has an unresolved reference")
+    return Path(value)
+
+
+def _text(value: str) -> str:
+    if not value.strip():
+        raise ValueError("should not be empty")
+    return value
+
+
+def _pattern(value: str) -> str:
+    try:
+        re.compile(_text(value))
+    except re.error as error:
+        raise ValueError(f"is not a regular expression: {error}") from error
+    return value
+
+
+def _url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.netloc:
+        raise ValueError("should be a URL with http:// or https://")
+    return value
+
+
+def _stage(value: Any) -> Any:
+    return Stage(value) if isinstance(value, str) and value in set(Stage) else value
+
+
+PathText = Annotated[Path, BeforeValidator(_path)]
+Text = Annotated[str, AfterValidator(_text)]
+Pattern = Annotated[str, AfterValidator(_pattern)]
+Url = Annotated[str, AfterValidator(_url)]
+Seconds = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+StageName = Annotated[Stage, BeforeValidator(_stage)]
+Project = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+#: yt-dlp's own form: {extractor: {argument: [values]}}
+ExtractorArgs = dict[str, dict[str, list[str]]]
+
+
+class Section(BaseModel):
+    """Base of all sections: no unknown keys, no silent conversions, no changes after loading."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class SearchConfig(Section):
+    """Which searches to make, and where."""
+
+    #: yt-dlp's search key: ytsearch, ytsearchdate, …
+    prefix: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    queries: list[Text]
+    max_results_per_query: Count
+
+
+class BreakerConfig(Section):
+    """How long to leave a site alone that refuses us."""
+
+    pause_s: Seconds
+    max_pause_s: Seconds
+    #: an item refused this often becomes a dead letter
+    max_blocks: Count
+
+
+class DownloadConfig(Section):
+    """What to download of a video, and which videos not to."""
+
+    max_height: Count
+    format: Text | None = None
+    rate_limit_kib_s: Count | None = None
+    min_duration_s: Annotated[float, Field(ge=0)] | None = None
+    max_duration_s: Seconds | None = None
+    max_size_mib: Count | None = None
+    blocked_hashtag_patterns: list[Pattern]
+    retries: Annotated[int, Field(ge=0)]
+    socket_timeout_s: Seconds
+    proxy: Text | None = None
+    extractor_args: ExtractorArgs
+    breaker: BreakerConfig
+
+
+class ExtractConfig(Section):
+    """Which frames to cut from a video. Every key is part of the parameters hash of its frames."""
+
+    mode: Literal["fps", "keyframes"]
+    fps: Annotated[float, Field(gt=0, le=120)]
+    max_frames: Count
+    #: frames are scaled down so that neither side is longer, in pixels
+    max_side: Annotated[int, Field(ge=16)] | None = None
+    jpeg_quality: Annotated[int, Field(ge=1, le=95)]
+
+
+class FilterConfig(Section):
+    """Which frames to keep: SigLIP scores against text prompts."""
+
+    model: Text
+    positive_prompts: list[Text]
+    negative_prompts: list[Text]
+    threshold: Share
+    #: overrides ``threshold`` for single prompts
+    thresholds: dict[str, Share]
+    negative_threshold: Share
+    batch_size: Count
+
+
+class DedupConfig(Section):
+    """When two frames count as the same."""
+
+    model: Text
+    hash_max_distance: Annotated[int, Field(ge=0, le=64)]
+    embedding_min_similarity: Share
+    batch_size: Count
+
+
+class DetectConfig(Section):
+    """Which objects to box: zero-shot detection with text prompts."""
+
+    model: Text
+    prompts: list[Text]
+    box_threshold: Share
+    text_threshold: Share
+    nms_iou: Share
+    batch_size: Count
+
+
+class QueueConfig(Section):
+    """How items are leased and retried."""
+
+    lease_s: Seconds
+    heartbeat_s: Seconds
+    poll_s: Seconds
+    batch_size: Count
+    max_attempts: Count
+    backoff_s: Seconds
+    max_backoff_s: Seconds
+
+    @model_validator(mode="after")
+    def _heartbeats_fit_into_a_lease(self) -> Self:
+        if self.heartbeat_s * 2 > self.lease_s:
+            raise ValueError(f"heartbeat_s ({self.heartbeat_s:g}) should be at most half of lease_s")
+        return self
+
+
+class WorkerConfig(Section):
+    """How a worker process behaves."""
+
+    port: Annotated[int, Field(ge=0, le=65535)]
+    #: no progress for this long means stuck: /healthz fails and the lease is no longer renewed
+    stalled_after_s: Seconds
+    #: after SIGTERM, how long the current item may still take before it is given back
+    shutdown_grace_s: Seconds
+    #: how long to wait while the database or the shared directory is away
+    pause_s: Seconds
+
+
+class MonitorConfig(Section):
+    """What the monitor does, how often."""
+
+    interval_s: Seconds
+    reseed_s: Seconds
+
+
+class LoggingConfig(Section):
+    """What is logged, and how logs go to Loki."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+    loki_batch_size: Count
+    loki_queue_size: Count
+    loki_timeout_s: Seconds
+
+
+class AppConfig(Section):
+    """The complete configuration of one project."""
+
+    project: Project
+    output_dir: PathText
+    device: Literal["auto", "cpu", "cuda"]
+    stages: list[StageName]
+    search: SearchConfig
+    urls: list[Url]
+    url_files: list[PathText]
+    playlists: list[Url]
+    download: DownloadConfig
+    extract: ExtractConfig
+    filter: FilterConfig
+    dedup: DedupConfig
+    detect: DetectConfig
+    queue: QueueConfig
+    worker: WorkerConfig
+    monitor: MonitorConfig
+    logging: LoggingConfig
+
+    @model_validator(mode="after")
+    def _stages_follow_each_other(self) -> Self:
+        order = list(Stage)
+        if self.stages != order[: len(self.stages)] or len(self.stages) < order.index(Stage.EXTRACT):
+            raise ValueError(
+                f"stages should be the first of [{', '.join(order)}], at least search and download"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _selected_stages_have_prompts(self) -> Self:
+        if Stage.FILTER in self.stages and not self.filter.positive_prompts:
+            raise ValueError("filter.positive_prompts should not be empty when stages has filter")
+        if Stage.DETECT in self.stages and not self.detect.prompts:
+            raise ValueError("detect.prompts should not be empty when stages has detect")
+        return self
+
+    def models(self) -> dict[Stage, str]:
+        """Return the model that each selected stage needs."""
+        names = {Stage.FILTER: self.filter, Stage.DEDUP: self.dedup, Stage.DETECT: self.detect}
+        return {stage: section.model for stage, section in names.items() if stage in self.stages}
