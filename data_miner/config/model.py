@@ -245,5 +245,9 @@ class AppConfig(Section):
 
     def models(self) -> dict[Stage, str]:
         """Return the model that each selected stage needs."""
-        names = {Stage.FILTER: self.filter, Stage.DEDUP: self.dedup, Stage.DETECT: self.detect}
-        return {stage: section.model for stage, section in names.items() if stage in self.stages}
+        names = {
+            Stage.FILTER: self.filter.model,
+            Stage.DEDUP: self.dedup.model,
+            Stage.DETECT: self.detect.model,
+        }
+        return {stage: name for stage, name in names.items() if stage in self.stages}

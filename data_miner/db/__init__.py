@@ -1,0 +1,1 @@
+"""Everything that touches Postgres: connections, named queries, migrations, results and counts."""

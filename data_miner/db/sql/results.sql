@@ -1,0 +1,24 @@
+-- Queries of data_miner.db.results: what the stages found, stored in the transaction that acknowledges the item.
+
+-- name: add_video
+INSERT INTO video (sha256, path, size_bytes) VALUES (%(sha256)s, %(path)s, %(size_bytes)s)
+ON CONFLICT (sha256) DO NOTHING;
+
+-- name: add_origin
+INSERT INTO video_origin (project, key, video, url, metadata)
+VALUES (%(project)s, %(key)s, %(sha256)s, %(url)s, %(metadata)s)
+ON CONFLICT (project, key) DO UPDATE
+SET video = excluded.video, url = excluded.url, metadata = excluded.metadata;
+
+-- name: add_frameset
+INSERT INTO frameset (project, video, params_hash, path, frames, width, height)
+VALUES (%(project)s, %(video)s, %(params_hash)s, %(path)s, %(frames)s, %(width)s, %(height)s)
+ON CONFLICT (project, video, params_hash) DO UPDATE
+SET path = excluded.path, frames = excluded.frames, width = excluded.width, height = excluded.height;
+
+-- name: project_videos
+-- Every video that a project has, for seeding a stage whose parameters changed.
+SELECT DISTINCT video.sha256, video.path
+FROM video_origin JOIN video ON video.sha256 = video_origin.video
+WHERE video_origin.project = %(project)s
+ORDER BY video.sha256;

@@ -1,0 +1,114 @@
+"""Items of the queue and what comes of them: plain data, known to stages and to the queue alike."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from data_miner.config.model import Stage
+
+
+class State(StrEnum):
+    """Where an item stands."""
+
+    READY = "ready"
+    LEASED = "leased"
+    DONE = "done"
+    #: finished without a result, for a reason that is not an error, such as a blocked hashtag
+    SKIPPED = "skipped"
+    #: a dead letter: failed for good, or too often
+    DEAD = "dead"
+
+
+def params_hash(params: Mapping[str, Any]) -> str:
+    """Hash parameters, 16 hexadecimal digits, the same for the same values in any order."""
+    text = json.dumps(params, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewItem:
+    """An item to be added. Project, stage, key and parameters say whether it exists already."""
+
+    project: str
+    stage: Stage
+    key: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    site: str | None = None
+    priority: int = 0
+
+    @property
+    def params_hash(self) -> str:
+        """The hash that stands for the parameters in the unique key."""
+        return params_hash(self.params)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """A leased item, as a worker sees it."""
+
+    id: int
+    project: str
+    stage: Stage
+    key: str
+    params: dict[str, Any]
+    params_hash: str
+    payload: dict[str, Any]
+    site: str | None
+    #: this attempt's number, from 1
+    attempts: int
+    blocks: int
+    lease_token: UUID
+    #: which version of the project's configuration is current
+    config_hash: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoFound:
+    """A video in the store, and where it was found."""
+
+    sha256: str
+    #: relative to the output directory
+    path: str
+    size_bytes: int
+    url: str
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FramesCut:
+    """A directory of frames in the store."""
+
+    sha256: str
+    #: relative to the output directory
+    path: str
+    frames: int
+    #: of the frames as written, in pixels
+    width: int
+    height: int
+
+
+Record = VideoFound | FramesCut
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a stage made of an item: committed as a whole, or not at all."""
+
+    #: kept with the item, for status and for people
+    result: dict[str, Any] = field(default_factory=dict)
+    #: set if the item was skipped: why
+    skipped: str | None = None
+    records: list[Record] = field(default_factory=list)
+    next_items: list[NewItem] = field(default_factory=list)
+
+    @property
+    def state(self) -> State:
+        """The state in which the item ends."""
+        return State.DONE if self.skipped is None else State.SKIPPED
