@@ -34,7 +34,9 @@ def timed(*argv: str) -> tuple[float, str]:
 
 def main() -> None:
     """Time site.yml and ping in turn and print the medians."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--inventory", default="inventory/lab")
     options = parser.parse_args()

@@ -56,14 +56,14 @@ class Lab:
         """Directory with the lab's cluster_config.yaml."""
         return self.state / "inventory"
 
-    def run(self, *argv: str, timeout_s: float = 1500, **env: str) -> Run:
+    def run(self, *argv: str, timeout_s: float = 1500) -> Run:
         """Run a command from the root of the checkout; its output is also shown as it comes."""
         started = time.monotonic()
         lines: list[str] = []
         with subprocess.Popen(
             argv,
             cwd=ROOT,
-            env={**os.environ, **self.env, **env, "ANSIBLE_NOCOLOR": "1"},
+            env={**os.environ, **self.env, "ANSIBLE_NOCOLOR": "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -82,9 +82,9 @@ class Lab:
         """Run a Makefile target for this lab."""
         return self.run("make", target, f"LAB={self.name}", *args)
 
-    def play(self, playbook: str, *args: str, **env: str) -> Run:
+    def play(self, playbook: str, *args: str) -> Run:
         """Run a playbook on this lab."""
-        return self.run("ansible-playbook", "-i", str(self.inventory), playbook, *args, **env)
+        return self.run("ansible-playbook", "-i", str(self.inventory), playbook, *args)
 
     def kubectl(self, *args: str) -> str:
         """Run kubectl against this lab's API and return what it prints."""
@@ -112,14 +112,29 @@ class Lab:
             env={**os.environ, **self.env},
         ).stdout
         hosts: dict[str, dict[str, Any]] = json.loads(listed)["_meta"]["hostvars"]
-        return {name: v["ansible_host"] for name, v in hosts.items() if v.get("ansible_connection") != "local"}
+        return {
+            name: v["ansible_host"] for name, v in hosts.items() if v.get("ansible_connection") != "local"
+        }
 
     def ssh(self, node: str, command: str) -> subprocess.CompletedProcess[str]:
         """Run a shell command on a node, as Ansible reaches it."""
         return subprocess.run(
             [
-                *("ssh", "-i", str(self.state / "id_ed25519"), "-o", "BatchMode=yes", "-o", "ConnectTimeout=5"),
-                *("-o", f"UserKnownHostsFile={self.state / 'known_hosts'}", f"root@{self.nodes()[node]}", command),
+                *(
+                    "ssh",
+                    "-i",
+                    str(self.state / "id_ed25519"),
+                    "-o",
+                    "BatchMode=yes",
+                    "-o",
+                    "ConnectTimeout=5",
+                ),
+                *(
+                    "-o",
+                    f"UserKnownHostsFile={self.state / 'known_hosts'}",
+                    f"root@{self.nodes()[node]}",
+                    command,
+                ),
             ],
             check=False,
             capture_output=True,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +20,9 @@ def ready(pod: dict[str, Any]) -> bool:
 
 def main_pid(lab: Lab, node: str, argument: str) -> int:
     """Process id on `node` of the process whose command line contains `argument`."""
-    script = f"for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline 2>/dev/null | grep -q -- '{argument}' && echo ${{p#/proc/}}; done"
-    found = [int(line) for line in lab.ssh(node, f"bash -c \"{script}\"").stdout.split()]
+    found = [int(line) for line in lab.ssh(node, f"pgrep -f -- '{argument}'").stdout.split()]
     assert found, f"no process with {argument!r} on {node}"
     return min(found)
-
-
-def exec_json(lab: Lab, *argv: str) -> Any:
-    printed = lab.kubectl("exec", "-n", "data-miner", "deploy/monitor-worker", "-c", "monitor", "--", *argv)
-    return json.loads(printed)
 
 
 def all_ready(lab: Lab) -> bool:
@@ -65,15 +58,21 @@ def test_killed_storage_servers_come_back_with_their_files(lab: Lab) -> None:
     wait_for("storage is back", lambda: all_ready(lab) and shared_file_travels(lab))
 
 
+def start_times(lab: Lab) -> dict[str, str]:
+    found = pods(lab, "data-miner", "download-worker")
+    return {pod["metadata"]["name"]: pod["status"]["startTime"] for pod in found}
+
+
+def nodes_ready(lab: Lab) -> bool:
+    return all(ready(node) for node in lab.get("nodes")["items"])
+
+
 def test_a_killed_k3s_restarts_and_its_pods_live_on(lab: Lab) -> None:
     node = list(lab.nodes())[-1]
-    started = {pod["metadata"]["name"]: pod["status"]["startTime"] for pod in pods(lab, "data-miner", "download-worker")}
+    before = start_times(lab)
     lab.ssh(node, "systemctl kill --signal=KILL --kill-who=main k3s*")
-    wait_for(
-        "the node is Ready",
-        lambda: all(ready({"status": n["status"], "metadata": {}}) for n in lab.get("nodes")["items"]) and all_ready(lab),
-    )
-    assert {pod["metadata"]["name"]: pod["status"]["startTime"] for pod in pods(lab, "data-miner", "download-worker")} == started
+    wait_for("every node is Ready", lambda: nodes_ready(lab) and all_ready(lab))
+    assert start_times(lab) == before
 
 
 def test_site_after_the_faults_changes_nothing(lab: Lab) -> None:
