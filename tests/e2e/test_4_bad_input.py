@@ -10,7 +10,6 @@ import pytest
 
 from tests.e2e.lab import Lab, Run
 
-
 Edited = Callable[[Callable[[str], str]], Run]
 
 
