@@ -1,0 +1,41 @@
+"""How errors end the command: in words, never with a traceback."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import psycopg
+import typer
+from typer.core import TyperGroup
+
+from data_miner.db.connect import first_line
+from data_miner.errors import ConfigError, MinerError
+
+FAILED, BAD_CONFIG, INTERRUPTED = 1, 2, 130
+
+
+class MinerGroup(TyperGroup):
+    """A group of commands whose errors are messages and exit codes."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except ConfigError as error:
+            raise _exit(str(error), BAD_CONFIG) from error
+        except MinerError as error:
+            raise _exit(str(error), FAILED) from error
+        except psycopg.Error as error:
+            raise _exit(f"database: {first_line(error)}", FAILED) from error
+        except KeyboardInterrupt as error:
+            raise typer.Exit(INTERRUPTED) from error
+        except BrokenPipeError as error:
+            sys.stderr.close()  # or the interpreter complains about the pipe once more
+            raise typer.Exit(FAILED) from error
+
+
+def _exit(text: str, code: int) -> typer.Exit:
+    for line in text.splitlines():
+        typer.echo(f"error: {line}", err=True)
+    return typer.Exit(code)

@@ -1,0 +1,86 @@
+"""How ``data-miner status`` looks."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from data_miner.config import Stage
+from data_miner.db.projects import Status
+from data_miner.queue.items import State
+
+_COLUMNS = (State.READY, State.LEASED, State.DONE, State.SKIPPED, State.DEAD)
+_GIB = 1 << 30
+_MIB = 1 << 20
+
+
+def stage_counts(status: Status, project: str) -> dict[str, dict[str, int]]:
+    """Return a project's items as {stage: {state: number}}, stages in pipeline order."""
+    counts: dict[str, dict[str, int]] = {}
+    for stage in Stage:
+        rows = [row for row in status.items if (row["project"], row["stage"]) == (project, stage)]
+        if rows:
+            found = {row["state"]: int(row["items"]) for row in rows}
+            counts[stage.value] = {state.value: found.get(state, 0) for state in _COLUMNS}
+    return counts
+
+
+def status_json(status: Status) -> dict[str, Any]:
+    """Return the status for programs."""
+    plain = asdict(status)
+    del plain["items"]
+    plain["projects"] = [
+        {**project, "stages": stage_counts(status, project["project"])} for project in plain["projects"]
+    ]
+    return plain
+
+
+def print_status(status: Status, console: Console) -> None:
+    """Print the status for people."""
+    if not status.projects:
+        console.print("No projects yet: the monitor adds the one in its configuration when it starts.")
+    for project in status.projects:
+        name = project["project"]
+        title = f"{name}: {project['videos']} videos, {size(project['bytes'])}, {project['frames']} frames"
+        table = Table("stage", title=title, title_justify="left")
+        for state in _COLUMNS:
+            table.add_column(state.value, justify="right")
+        for stage, counts in stage_counts(status, name).items():
+            table.add_row(stage, *(_cell(state, counts[state.value]) for state in _COLUMNS))
+        console.print(table)
+    _print_workers(status, console)
+    for site in status.blocked_sites:
+        text = f"{site['site']} refuses us, next try in {site['seconds']:.0f} s: {site['reason']}"
+        console.print(escape(text))
+
+
+def size(size_bytes: int) -> str:
+    """Return a size as people read it."""
+    if size_bytes >= _GIB:
+        return f"{size_bytes / _GIB:.1f} GiB"
+    return f"{size_bytes / _MIB:.1f} MiB"
+
+
+def _print_workers(status: Status, console: Console) -> None:
+    nodes = {row["node"] for row in status.workers}
+    title = f"{len(status.workers)} workers alive on {len(nodes)} nodes"
+    if not status.workers:
+        console.print(title)
+        return
+    table = Table("worker", "stage", "node", title=title, title_justify="left")
+    table.add_column("item", justify="right")
+    table.add_column("seen", justify="right")
+    for row in status.workers:
+        item = "" if row["item_id"] is None else str(row["item_id"])
+        table.add_row(row["name"], row["stage"], row["node"], item, f"{row['seen_s']:.0f} s ago")
+    console.print(table)
+
+
+def _cell(state: State, number: int) -> str:
+    if state is State.DEAD and number:
+        return f"[red]{number}[/red]"
+    return str(number) if number else "·"

@@ -1,0 +1,98 @@
+"""One small thread that answers /healthz and /metrics. Healthy means: the loop moved lately."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+from data_miner.errors import ConfigError, Problem
+from data_miner.metrics import CONTENT_TYPE
+
+
+class Pulse:
+    """When the loop moved last, by a clock that nobody can set."""
+
+    def __init__(self, *, stalled_after_s: float) -> None:
+        self.stalled_after_s = stalled_after_s
+        self._last = time.monotonic()
+
+    def beat(self) -> None:
+        """Note that the loop moved."""
+        self._last = time.monotonic()
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the loop moved."""
+        return time.monotonic() - self._last
+
+    @property
+    def alive(self) -> bool:
+        """Whether the loop moved lately."""
+        return self.age_s < self.stalled_after_s
+
+
+class HealthServer:
+    """Serves until closed.
+
+    Args:
+        port: 0 takes any free one; see ``port`` afterwards.
+        pulse: what /healthz reports.
+        metrics: returns what /metrics shows.
+
+    Raises:
+        ConfigError: the port is taken.
+    """
+
+    def __init__(self, port: int, *, pulse: Pulse, metrics: Callable[[], str]) -> None:
+        try:
+            self._server = ThreadingHTTPServer(("", port), _handler(pulse, metrics))
+        except OSError as error:
+            hint = "set worker.port to a free one, or to 0 for any"
+            message = f"port {port} cannot be used: {error.strerror}"
+            problem = Problem(file="configuration", key="worker.port", message=message, hint=hint)
+            raise ConfigError([problem]) from error
+        self._server.daemon_threads = True
+        self.port: int = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Start to answer."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop, and free the port."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def _handler(pulse: Pulse, metrics: Callable[[], str]) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        timeout = 5
+
+        def do_GET(self) -> None:
+            if self.path == "/healthz":
+                word = "ok" if pulse.alive else "stalled"
+                status = HTTPStatus.OK if pulse.alive else HTTPStatus.SERVICE_UNAVAILABLE
+                self._answer(status, "text/plain", f"{word}: the loop moved {pulse.age_s:.1f} s ago\n")
+            elif self.path == "/metrics":
+                self._answer(HTTPStatus.OK, CONTENT_TYPE, metrics())
+            else:
+                self._answer(HTTPStatus.NOT_FOUND, "text/plain", "try /healthz or /metrics\n")
+
+        def _answer(self, status: HTTPStatus, kind: str, text: str) -> None:
+            body = text.encode()
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - inherited name
+            """Say nothing: probes would fill the log."""
+
+    return Handler

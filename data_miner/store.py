@@ -1,0 +1,181 @@
+"""The content-addressed store: videos by their hash, frames by video and parameters, unfinished work apart.
+
+    <output_dir>/videos/ab/<sha256>.mp4
+    <output_dir>/frames/<sha256>/<parameters hash>/000012000.jpg   12.000 s into the video
+    <output_dir>/tmp/<stage>/<item id>/<lease token>/              removed when the item is finished
+
+Everything appears under its final name by one rename, complete and synced.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from data_miner.mount import StorageAwayError, is_storage_fault, require_mount
+
+_CHUNK = 1 << 20
+
+#: inside a directory of frames, says that it is complete
+MANIFEST = "frames.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredVideo:
+    """A video in the store."""
+
+    sha256: str
+    #: relative to the output directory
+    path: str
+    size_bytes: int
+
+
+class Store:
+    """The output directory of a deployment, possibly on a shared mount that can go away.
+
+    Args:
+        root: the output directory.
+        mount: the mount point that ``root`` must lie on, or None for a plain local directory.
+    """
+
+    def __init__(self, root: Path, *, mount: Path | None) -> None:
+        self.root = root.absolute()
+        self.mount = mount
+
+    def check(self) -> None:
+        """Refuse to go on while the shared mount is away, so that no node's own disk fills up.
+
+        Raises:
+            StorageAwayError: it is not mounted or does not answer.
+        """
+        if self.mount is not None:
+            require_mount(self.mount, self.root)
+
+    @contextmanager
+    def faults(self) -> Iterator[None]:
+        """Turn operating system errors that lie in the storage into StorageAwayError."""
+        try:
+            yield
+        except OSError as error:
+            if is_storage_fault(error):
+                raise StorageAwayError(f"{self.root}: {error.strerror}") from error
+            raise
+
+    def workspace(self, stage: str, item_id: int, token: UUID) -> Path:
+        """Make and return the working directory of one lease.
+
+        What an earlier lease of the item left is copied, then removed: its worker may be frozen, not dead,
+        and would go on writing to files that were only moved.
+        """
+        self.check()
+        parent = self.root / "tmp" / stage / str(item_id)
+        mine = parent / str(token)
+        mine.mkdir(parents=True, exist_ok=True)
+        for other in parent.iterdir():
+            if other != mine:
+                for file in other.iterdir():
+                    if file.is_file():
+                        shutil.copyfile(file, mine / file.name)
+                shutil.rmtree(other, ignore_errors=True)
+        return mine
+
+    def remove_workspace(self, stage: str, item_id: int) -> None:
+        """Remove what an item's attempts left."""
+        shutil.rmtree(self.root / "tmp" / stage / str(item_id), ignore_errors=True)
+
+    def workspaces(self, stage: str) -> list[int]:
+        """Return the items that have working files."""
+        parent = self.root / "tmp" / stage
+        if not parent.is_dir():
+            return []
+        return sorted(int(entry.name) for entry in parent.iterdir() if entry.name.isdigit())
+
+    def video_path(self, sha256: str, extension: str) -> Path:
+        """Return where a video with this content lies."""
+        return self.root / "videos" / sha256[:2] / f"{sha256}.{extension}"
+
+    def add_video(self, file: Path, *, extension: str, tick: Callable[[], None]) -> StoredVideo:
+        """Move a finished download into the store; the same bytes again change nothing.
+
+        Args:
+            file: on the same file system as the store.
+            extension: derived from the content, so that equal bytes get equal names.
+            tick: called now and then.
+        """
+        digest = hashlib.sha256()
+        with file.open("rb") as stream:
+            while chunk := stream.read(_CHUNK):
+                digest.update(chunk)
+                tick()
+            os.fsync(stream.fileno())
+            size = stream.tell()
+        sha256 = digest.hexdigest()
+        target = self.video_path(sha256, extension)
+        self.check()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists() and target.stat().st_size == size:
+            file.unlink()
+        else:
+            file.replace(target)
+            sync_directory(target.parent)
+        return StoredVideo(sha256=sha256, path=str(target.relative_to(self.root)), size_bytes=size)
+
+    def frames_path(self, sha256: str, params_hash: str) -> Path:
+        """Return where the frames of a video with these parameters lie."""
+        return self.root / "frames" / sha256 / params_hash
+
+    def read_frames(self, sha256: str, params_hash: str) -> dict[str, Any] | None:
+        """Return the manifest of a complete directory of frames, or None."""
+        try:
+            manifest: dict[str, Any] = json.loads(
+                (self.frames_path(sha256, params_hash) / MANIFEST).read_text()
+            )
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return manifest
+
+    def add_frames(
+        self, directory: Path, sha256: str, params_hash: str, manifest: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Move a directory of frames into the store; returns the manifest of what is there now.
+
+        If another worker was faster, its directory stays and ours is dropped.
+        """
+        (directory / MANIFEST).write_text(json.dumps(manifest))
+        sync_files(directory.iterdir())
+        sync_directory(directory)
+        target = self.frames_path(sha256, params_hash)
+        self.check()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            directory.rename(target)
+        except OSError:
+            if (present := self.read_frames(sha256, params_hash)) is None:
+                raise
+            shutil.rmtree(directory, ignore_errors=True)
+            return present
+        sync_directory(target.parent)
+        return manifest
+
+
+def sync_files(files: Iterable[Path]) -> None:
+    """Flush files to the disk."""
+    for file in files:
+        descriptor = os.open(file, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def sync_directory(directory: Path) -> None:
+    """Flush a directory's entries to the disk."""
+    sync_files([directory])

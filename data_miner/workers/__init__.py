@@ -1,0 +1,1 @@
+"""What workers do: one module for each stage, and the loop that they share."""

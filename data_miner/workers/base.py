@@ -1,0 +1,235 @@
+"""The loop that all stages share: claim, work, and settle what came of it.
+
+It outlives its surroundings: while the database or the shared directory is away it pauses and tries again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from data_miner.config import AppConfig, Stage
+from data_miner.db.connect import Connection, DatabaseAwayError
+from data_miner.db.migrate import SchemaMissingError
+from data_miner.db.projects import project_config
+from data_miner.db.session import Session
+from data_miner.errors import MinerError, PermanentError, SiteBlockedError
+from data_miner.mount import StorageAwayError
+from data_miner.queue import leases
+from data_miner.queue.items import Item, Outcome, State
+from data_miner.workers.heart import Heart
+from data_miner.workers.job import Job, StageFunction, StopWorkError
+from data_miner.workers.process import Process
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+#: errors are kept with the item; a person reads the beginning
+_MAX_ERROR = 1000
+
+
+class Worker:
+    """Works on the items of one or more stages, the first stage first, until asked to stop.
+
+    Args:
+        process: its surroundings.
+        name: of the kind of worker.
+        stages: each with its function.
+    """
+
+    def __init__(self, process: Process, name: str, stages: Sequence[tuple[Stage, StageFunction]]) -> None:
+        self.process = process
+        self.stages = stages
+        self.config = process.config
+        self._session = Session(process.database_url, name=process.name)
+        self._heart = Heart(process, stage=name)
+        self._projects: dict[str, tuple[str, AppConfig]] = {}
+        metrics = process.metrics
+        metrics.declare("data_miner_processed_total", "counter", "Items that this worker settled.")
+        metrics.declare("data_miner_errors_total", "counter", "Errors, by what they mean.")
+        metrics.declare("data_miner_bytes_total", "counter", "Bytes moved by this worker's stages.")
+
+    def run(self) -> None:
+        """Loop until asked to stop.
+
+        Raises:
+            SchemaError: the database's schema is newer than this program.
+        """
+        logger.info("Worker started", extra={"action": "worker_started", "node": self.process.node})
+        with self._heart:
+            while not self.process.stop.is_set():
+                try:
+                    self._turn()
+                except (DatabaseAwayError, StorageAwayError, SchemaMissingError) as error:
+                    self._wait(error)
+        self._session.close()
+        logger.info("Worker stopped", extra={"action": "worker_stopped"})
+
+    def _turn(self) -> None:
+        """Claim and work on one batch, or wait a moment if there is none."""
+        self.process.pulse.beat()
+        self.process.store.check()
+        queue = self.config.queue
+        for stage, function in self.stages:
+            items = self._session.call(
+                lambda connection, stage=stage: leases.claim(  # type: ignore[misc]
+                    connection, stage, worker=self.process.name, limit=queue.batch_size, lease_s=queue.lease_s
+                )
+            )
+            if items:
+                self._work(items, function)
+                return
+        self._session.call(lambda connection: leases.reap(connection, max_attempts=queue.max_attempts))
+        self.process.pause(queue.poll_s)
+
+    def _work(self, items: list[Item], function: StageFunction) -> None:
+        self._heart.hold(items)
+        try:
+            while items and not self.process.stop.is_set():
+                self._one(items[0], function)
+                items.pop(0)
+                self._heart.hold(items)
+        finally:
+            self._heart.hold([])
+            if items:
+                self._session.call(lambda connection: leases.release(connection, items))
+
+    def _one(self, item: Item, function: StageFunction) -> None:
+        """Work on one item and settle it, whatever happens.
+
+        Raises:
+            DatabaseAwayError, StorageAwayError: its surroundings did not let us work on the item.
+        """
+        started = time.monotonic()
+        extra: dict[str, object] = {
+            "stage": item.stage.value,
+            "item_id": item.id,
+            "key": item.key,
+            "attempt": item.attempts,
+        }
+        logger.info("Item started", extra={"action": "item_started", **extra})
+        try:
+            outcome = self._attempt(item, function)
+        except StopWorkError as stop:
+            reason = str(stop)
+            logger.info("Item given back", extra={"action": "item_released", "reason": reason, **extra})
+            self._settle(lambda connection: leases.release(connection, [item], reason))
+            return
+        except StorageAwayError as error:
+            reason = _text(error)
+            self._settle(lambda connection: leases.release(connection, [item], reason))
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a library raises must not end the worker
+            self._failed(item, error, extra)
+            return
+        finished = self._settle(lambda connection: self._complete(connection, item, outcome))
+        if finished is None or item.id not in finished:
+            logger.warning("Result refused: the lease ran out", extra={"action": "lease_lost", **extra})
+            return
+        self.process.store.remove_workspace(item.stage, item.id)
+        self._count(item, outcome.state.value)
+        elapsed = round(time.monotonic() - started, 3)
+        logger.info(
+            "Item finished",
+            extra={"action": "item_finished", "state": outcome.state.value, "elapsed_s": elapsed, **extra},
+        )
+
+    def _attempt(self, item: Item, function: StageFunction) -> Outcome:
+        """Run the stage's function.
+
+        Raises:
+            DatabaseAwayError: the project's configuration cannot be read.
+        """
+        config = self._session.call(lambda connection: self._project(connection, item))
+        store = self.process.store
+
+        def tick(moved_bytes: int = 0) -> None:
+            self.process.pulse.beat()
+            if moved_bytes:
+                self.process.metrics.add("data_miner_bytes_total", moved_bytes, stage=item.stage.value)
+            if self._heart.lost(item):
+                raise StopWorkError("the lease ran out")
+            if self.process.grace_is_over:
+                raise StopWorkError("shutting down")
+
+        def workspace() -> Path:
+            return store.workspace(item.stage, item.id, item.lease_token)
+
+        with store.faults():
+            return function(Job(item=item, config=config, store=store, workspace=workspace, tick=tick))
+
+    def _complete(self, connection: Connection, item: Item, outcome: Outcome) -> set[int]:
+        finished = leases.complete(connection, [(item, outcome)])
+        if item.site is not None:
+            leases.unblock_site(connection, item.site)
+        return finished
+
+    def _failed(self, item: Item, error: Exception, extra: dict[str, object]) -> None:
+        """Decide by the error what becomes of the item.
+
+        Raises:
+            DatabaseAwayError: the error is that the database went away.
+        """
+        if isinstance(error, DatabaseAwayError):
+            raise error
+        text = _text(error)
+        kind, operation = self._verdict(item, error, text)
+        known = isinstance(error, MinerError)
+        logger.log(
+            logging.WARNING if known else logging.ERROR,
+            "Item failed",
+            exc_info=None if known else error,
+            extra={"action": "item_failed", "kind": kind, "reason": text, **extra},
+        )
+        self.process.metrics.add("data_miner_errors_total", stage=item.stage.value, kind=kind)
+        try:
+            state = self._settle(operation)
+        except leases.LeaseLostError:
+            logger.warning("Failure not noted: the lease ran out", extra={"action": "lease_lost", **extra})
+            return
+        if state is not None:
+            self._count(item, state.value)
+
+    def _verdict(self, item: Item, error: Exception, text: str) -> tuple[str, Callable[[Connection], State]]:
+        if isinstance(error, SiteBlockedError):
+            site, breaker = error.site, self.config.download.breaker
+            return "blocked", lambda c: leases.block(c, item, text, site=site, breaker=breaker)
+        if isinstance(error, PermanentError):
+            return "permanent", lambda c: leases.bury(c, item, text)
+        return "transient", lambda c: leases.fail(c, item, text, queue=self.config.queue)
+
+    def _settle(self, operation: Callable[[Connection], T]) -> T | None:
+        """Run an operation, again and again while the database is away; None if asked to stop meanwhile."""
+        while True:
+            try:
+                return self._session.call(operation)
+            except (DatabaseAwayError, SchemaMissingError) as error:
+                if self.process.grace_is_over:
+                    return None
+                self._wait(error)
+
+    def _project(self, connection: Connection, item: Item) -> AppConfig:
+        known = self._projects.get(item.project)
+        if known is None or known[0] != item.config_hash:
+            known = (item.config_hash, project_config(connection, item.project))
+            self._projects[item.project] = known
+        return known[1]
+
+    def _wait(self, error: MinerError) -> None:
+        kind = type(error).__name__.removesuffix("Error")
+        logger.warning("Waiting", extra={"action": "waiting", "kind": kind, "reason": str(error)})
+        self.process.metrics.add("data_miner_errors_total", stage="", kind=kind)
+        self.process.pause(self.config.worker.pause_s)
+
+    def _count(self, item: Item, state: str) -> None:
+        self.process.metrics.add("data_miner_processed_total", stage=item.stage.value, state=state)
+
+
+def _text(error: Exception) -> str:
+    """Return an error in words that Postgres can store."""
+    text = str(error) if isinstance(error, MinerError) and str(error) else f"{type(error).__name__}: {error}"
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()[:_MAX_ERROR]
