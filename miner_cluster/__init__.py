@@ -1,0 +1,1 @@
+"""What the controller knows: cluster configuration, inventory, manifests and artifacts."""

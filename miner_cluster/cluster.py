@@ -1,0 +1,210 @@
+"""The cluster as roles and templates see it: every default filled in, every reference resolved.
+
+``Cluster`` is what the Ansible variable ``cluster`` holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict
+
+from miner_cluster.config_checks import worker_preset
+from miner_cluster.config_model import (
+    ClusterFile,
+    Image,
+    Infrastructure,
+    LabSection,
+    Node,
+    ResourcePreset,
+    Seaweedfs,
+    Storage,
+    Worker,
+)
+
+#: the checkout, in which .state/ lies and from which run configs count
+CHECKOUT = Path(__file__).resolve().parent.parent
+#: what the labels of a node say; schedule_on and storage_only work through them
+ROLE_LABEL = "data-miner/role"
+STORAGE_ONLY_LABEL = "data-miner/storage-only"
+GPU_LABEL = "data-miner/gpu"
+OWN_KEY = Path("~/.ssh/id_rsa_dm_k3s")
+
+Role: TypeAlias = Literal["server", "agent"]
+_PORTS = {"postgres": 5432, "loki": 3100, "grafana": 3000, "adminer": 8080}
+
+
+class Resolved(BaseModel):
+    """Base of the resolved sections."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ResolvedSsh(Resolved):
+    """How Ansible logs in."""
+
+    user: str
+    port: int
+    key: str
+
+
+class ResolvedNode(Resolved):
+    """One machine; ``gpu`` None means that it is looked for there."""
+
+    name: str
+    ip: str
+    role: Role
+    gpu: bool | None
+    storage_only: bool
+    disk_limit_mb: int
+    labels: dict[str, str]
+
+
+class ResolvedWorker(Resolved):
+    """One kind of worker; ``replicas`` None leaves the number to others."""
+
+    kind: Literal["Deployment", "StatefulSet"]
+    replicas: int | None
+    schedule_on: Literal["all", "master", "gpu"]
+    hf_token: bool
+    preset: str
+
+
+class ResolvedInfrastructure(Resolved):
+    """One service beside the workers; ``node_port`` None keeps it inside."""
+
+    kind: Literal["Deployment", "StatefulSet"]
+    image: str
+    port: int
+    node_port: int | None
+    replicas: int
+    preset: str
+
+
+class Cluster(Resolved):
+    """A whole cluster."""
+
+    name: str
+    config_file: str
+    state_dir: str
+    namespace: str
+    k3s_version: str
+    ssh: ResolvedSsh
+    nodes: dict[str, ResolvedNode]
+    storage: Storage
+    image: Image
+    seaweedfs: Seaweedfs
+    resource_presets: dict[str, ResourcePreset]
+    workers: dict[str, ResolvedWorker]
+    infrastructure: dict[str, ResolvedInfrastructure]
+    k3s_app_overrides: dict[str, Any]
+    run_config: str
+    lab: LabSection | None = None
+
+    @property
+    def servers(self) -> list[str]:
+        """Names of the nodes that run the control plane, the first one first."""
+        return [name for name, node in self.nodes.items() if node.role == "server"]
+
+    def plain(self) -> dict[str, Any]:
+        """Return plain values, without ``lab`` where the cluster is none."""
+        data = self.model_dump(mode="json")
+        if self.lab is None:
+            del data["lab"]
+        return data
+
+
+def resolve_cluster(
+    file: ClusterFile, *, config_file: Path, run_config: str | None = None, checkout: Path = CHECKOUT
+) -> Cluster:
+    """Fill in what the file leaves out.
+
+    Args:
+        file: valid, with its references resolved.
+        config_file: where it lies; its directory names the cluster.
+        run_config: overrides the file's; may count from the working directory.
+        checkout: the directory that holds .state/ and the run configs.
+    """
+    name = file.cluster.name or config_file.resolve().parent.name
+    state_dir = checkout / ".state" / name
+    return Cluster(
+        name=name,
+        config_file=str(config_file.resolve()),
+        state_dir=str(state_dir),
+        namespace=file.cluster.namespace,
+        k3s_version=file.cluster.k3s_version,
+        ssh=ResolvedSsh(
+            user=file.cluster.ssh.user, port=file.cluster.ssh.port, key=str(_key(file, state_dir))
+        ),
+        nodes={
+            name: _node(name, node, file.seaweedfs.default_disk_limit_mb)
+            for name, node in file.cluster.nodes.items()
+        },
+        storage=file.storage,
+        image=file.image,
+        seaweedfs=file.seaweedfs,
+        resource_presets=dict(file.resource_presets),
+        workers={name: _worker(name, worker) for name, worker in file.workers.items()},
+        infrastructure={name: _service(name, service) for name, service in file.infrastructure.items()},
+        k3s_app_overrides=file.k3s_app_overrides,
+        run_config=str(_run_config(run_config or file.run_config, checkout)),
+        lab=file.lab,
+    )
+
+
+def as_cluster(data: Mapping[str, Any]) -> Cluster:
+    """Return the typed cluster from the Ansible variable."""
+    return Cluster.model_validate(data)
+
+
+def _key(file: ClusterFile, state_dir: Path) -> Path:
+    if file.cluster.ssh.key is not None:
+        return Path(file.cluster.ssh.key).expanduser().absolute()
+    own = OWN_KEY.expanduser()
+    return own if file.lab is None and own.exists() else state_dir / "id_ed25519"
+
+
+def _node(name: str, node: Node, default_limit: int) -> ResolvedNode:
+    role: Role = "server" if node.role == "master" else "agent"
+    labels = dict(node.labels) | {ROLE_LABEL: role}
+    if node.storage_only:
+        labels[STORAGE_ONLY_LABEL] = "true"
+    if node.gpu:
+        labels[GPU_LABEL] = "true"
+    return ResolvedNode(
+        name=name,
+        ip=node.ip,
+        role=role,
+        gpu=node.gpu,
+        storage_only=node.storage_only,
+        disk_limit_mb=default_limit if node.disk_limit_mb is None else node.disk_limit_mb,
+        labels=labels,
+    )
+
+
+def _worker(name: str, worker: Worker) -> ResolvedWorker:
+    return ResolvedWorker(
+        kind=worker.kind,
+        replicas=worker.replicas,
+        schedule_on=worker.schedule_on,
+        hf_token=worker.hf_token,
+        preset=worker_preset(name, worker),
+    )
+
+
+def _service(name: str, service: Infrastructure) -> ResolvedInfrastructure:
+    return ResolvedInfrastructure(
+        kind=service.kind,
+        image=service.image,
+        port=service.port or _PORTS[name],
+        node_port=service.node_port,
+        replicas=service.replicas,
+        preset=service.preset,
+    )
+
+
+def _run_config(path: str, checkout: Path) -> Path:
+    given = Path(path).expanduser()
+    return given.absolute() if given.is_absolute() or given.exists() else checkout / given

@@ -1,0 +1,270 @@
+"""What the values of cluster_config.yaml must mean together: checks across its sections.
+
+Each check gets the sections it names, and runs only when these have the right shape.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import ip_network
+from pathlib import PurePosixPath
+
+from data_miner.config import KeyPath
+from miner_cluster.config_model import (
+    ClusterSection,
+    Image,
+    Infrastructure,
+    LabSection,
+    ResourcePreset,
+    Seaweedfs,
+    Storage,
+    Worker,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """Something wrong, at a key."""
+
+    path: KeyPath
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sections:
+    """The sections that have the right shape; None for those that have not."""
+
+    cluster: ClusterSection | None
+    lab: LabSection | None
+    storage: Storage | None
+    image: Image | None
+    seaweedfs: Seaweedfs | None
+    resource_presets: dict[str, ResourcePreset] | None
+    workers: dict[str, Worker] | None
+    infrastructure: dict[str, Infrastructure] | None
+
+
+def worker_preset(name: str, worker: Worker) -> str:
+    """Return the resource preset of a worker."""
+    if worker.preset is not None:
+        return worker.preset
+    if worker.schedule_on == "gpu":
+        return "gpu"
+    return "medium" if name == "extract" else "small"
+
+
+def check(sections: Sections) -> list[Finding]:
+    """Return everything that does not fit together."""
+    return [
+        *_servers(sections),
+        *_addresses(sections),
+        *_limits(sections),
+        *_placement(sections),
+        *_presets(sections),
+        *_services(sections),
+        *_namespaces(sections),
+        *_directories(sections),
+    ]
+
+
+def warnings(sections: Sections) -> list[Finding]:
+    """Return what works but is better not done."""
+    found: list[tuple[KeyPath, str]] = []
+    if sections.seaweedfs:
+        found.append((("seaweedfs", "image"), sections.seaweedfs.image))
+    for name, service in (sections.infrastructure or {}).items():
+        found.append((("infrastructure", name, "image"), service.image))
+    return [
+        Finding(
+            path=path,
+            message=f"{image} names no version, so what runs depends on the day it is fetched",
+            hint="write a version",
+        )
+        for path, image in found
+        if _is_latest(image)
+    ]
+
+
+def _is_latest(image: str) -> bool:
+    tag = image.rpartition("/")[2].partition(":")[2]
+    return "@" not in image and tag in {"", "latest"}
+
+
+def _servers(sections: Sections) -> Iterator[Finding]:
+    if sections.cluster is None:
+        return
+    nodes = sections.cluster.nodes
+    masters = [name for name, node in nodes.items() if node.role == "master"]
+    if not masters:
+        yield Finding(
+            path=("cluster", "nodes"), message="no node has role master", hint="give one of them role: master"
+        )
+    elif len(masters) % 2 == 0:
+        yield Finding(
+            path=("cluster", "nodes", masters[-1], "role"),
+            message=f"{len(masters)} masters survive no more losses than {len(masters) - 1}",
+            hint="use 1, 3 or 5 masters",
+        )
+    for name in masters:
+        if nodes[name].storage_only:
+            yield Finding(
+                path=("cluster", "nodes", name, "storage_only"),
+                message="a master runs more than storage",
+                hint="remove storage_only, or make it role: worker",
+            )
+
+
+def _addresses(sections: Sections) -> Iterator[Finding]:
+    if sections.cluster is None:
+        return
+    first: dict[str, str] = {}
+    for name, node in sections.cluster.nodes.items():
+        other = first.setdefault(node.ip, name)
+        if other != name:
+            yield Finding(
+                path=("cluster", "nodes", name, "ip"),
+                message=f"{node.ip} is the address of {other} too",
+                hint="give each node its own",
+            )
+    if sections.lab is None:
+        return
+    if sections.lab.site_ip in first:
+        yield Finding(path=("lab", "site_ip"), message=f"is the address of {first[sections.lab.site_ip]}")
+    subnets = {str(ip_network(f"{ip}/24", strict=False)) for ip in (*first, sections.lab.site_ip)}
+    if len(subnets) > 1:
+        yield Finding(
+            path=("lab", "site_ip"),
+            message=f"the addresses of a lab lie in one /24 subnet, these in {', '.join(sorted(subnets))}",
+            hint="give the nodes and site_ip the same first three numbers",
+        )
+
+
+def _limits(sections: Sections) -> Iterator[Finding]:
+    if sections.seaweedfs is None:
+        return
+    size = sections.seaweedfs.volume_size_limit_mb
+    limits: list[tuple[KeyPath, int | None]] = [
+        (("seaweedfs", "default_disk_limit_mb"), sections.seaweedfs.default_disk_limit_mb)
+    ]
+    for name, node in sections.cluster.nodes.items() if sections.cluster else ():
+        limits.append((("cluster", "nodes", name, "disk_limit_mb"), node.disk_limit_mb))
+        if sections.lab and (node.disk_limit_mb or 0) > sections.lab.disk_mb:
+            yield Finding(
+                path=limits[-1][0],
+                message=f"{node.disk_limit_mb} MB is more than lab.disk_mb ({sections.lab.disk_mb})",
+                hint="lower it, or give the lab's nodes larger disks",
+            )
+    for path, limit in limits:
+        if limit and limit < size:
+            yield Finding(
+                path=path,
+                message=f"{limit} MB holds no volume: one has {size} MB (seaweedfs.volume_size_limit_mb)",
+                hint=f"write {size} or more, or 0 for no limit",
+            )
+
+
+def _placement(sections: Sections) -> Iterator[Finding]:
+    if sections.cluster is None or sections.workers is None:
+        return
+    nodes = sections.cluster.nodes.values()
+    may_have_gpu = any(node.gpu is not False and not node.storage_only for node in nodes)
+    may_work = any(not node.storage_only for node in nodes)
+    for name, worker in sections.workers.items():
+        path: KeyPath = ("workers", name, "schedule_on")
+        if worker.schedule_on == "gpu" and not may_have_gpu:
+            yield Finding(
+                path=path,
+                message="no node can have a GPU: each says gpu: false or storage_only: true",
+                hint="remove gpu: false from the node that has one",
+            )
+        elif worker.schedule_on == "all" and not may_work:
+            yield Finding(path=path, message="every node is storage_only", hint="add a node that works")
+
+
+def _presets(sections: Sections) -> Iterator[Finding]:
+    if sections.resource_presets is None:
+        return
+    wanted: list[tuple[KeyPath, str]] = []
+    if sections.seaweedfs:
+        wanted.append((("seaweedfs", "preset"), sections.seaweedfs.preset))
+    for name, worker in (sections.workers or {}).items():
+        wanted.append((("workers", name, "preset"), worker_preset(name, worker)))
+    for name, service in (sections.infrastructure or {}).items():
+        wanted.append((("infrastructure", name, "preset"), service.preset))
+    for path, preset in wanted:
+        if preset not in sections.resource_presets:
+            known = ", ".join(sections.resource_presets) or "none"
+            yield Finding(
+                path=path,
+                message=f"there is no resource preset {preset!r}",
+                hint=f"resource_presets has: {known}",
+            )
+
+
+def _services(sections: Sections) -> Iterator[Finding]:
+    services = sections.infrastructure
+    if services is None:
+        return
+    ports = Counter(service.node_port for service in services.values() if service.node_port)
+    seen: dict[int, str] = {}
+    for name, service in services.items():
+        if service.node_port and ports[service.node_port] > 1:
+            other = seen.setdefault(service.node_port, name)
+            if other != name:
+                yield Finding(
+                    path=("infrastructure", name, "node_port"),
+                    message=f"{service.node_port} is taken by {other}",
+                    hint="choose another one from 30000 to 32767",
+                )
+    if sections.workers and "postgres" not in services:
+        yield Finding(
+            path=("infrastructure",),
+            message="workers need the queue in postgres, and there is none",
+            hint="add postgres: {kind: StatefulSet, image: 'postgres:16', port: 5432}",
+        )
+    if "postgres" in services and services["postgres"].kind != "StatefulSet":
+        yield Finding(
+            path=("infrastructure", "postgres", "kind"),
+            message="two Postgres must never share one directory",
+            hint="write kind: StatefulSet",
+        )
+
+
+def _namespaces(sections: Sections) -> Iterator[Finding]:
+    if sections.cluster and sections.seaweedfs and sections.cluster.namespace == sections.seaweedfs.namespace:
+        yield Finding(
+            path=("seaweedfs", "namespace"),
+            message="is cluster.namespace too; storage outlives the application",
+            hint="use two namespaces",
+        )
+
+
+def _directories(sections: Sections) -> Iterator[Finding]:
+    if sections.storage is None or sections.seaweedfs is None:
+        return
+    above = PurePosixPath(sections.storage.seaweedfs_mount).parent
+    paths: dict[KeyPath, PurePosixPath] = {
+        ("storage", "db_path"): PurePosixPath(sections.storage.db_path),
+        ("seaweedfs", "data_dir"): PurePosixPath(sections.seaweedfs.data_dir),
+    }
+    for path, place in paths.items():
+        if _overlap(place, above):
+            yield Finding(
+                path=path,
+                message=f"{place} and {above}, the directory above the mount that workers see, overlap",
+                hint="use directories apart from each other",
+            )
+    (_, one), (path, two) = paths.items()
+    if _overlap(one, two):
+        yield Finding(
+            path=path,
+            message=f"{two} and storage.db_path ({one}) overlap",
+            hint="use directories apart from each other",
+        )
+
+
+def _overlap(one: PurePosixPath, two: PurePosixPath) -> bool:
+    return one.is_relative_to(two) or two.is_relative_to(one)

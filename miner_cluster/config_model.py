@@ -1,0 +1,172 @@
+"""What cluster_config.yaml may hold: its sections, keys, kinds of values, and what a missing key means."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from miner_cluster.value_types import (
+    CpuRange,
+    DataPath,
+    DnsLabel,
+    ImageName,
+    ImageReference,
+    ImageTag,
+    Ipv4,
+    K3sVersion,
+    Megabytes,
+    MemoryRange,
+    MountPath,
+    Namespace,
+    NodeLabels,
+    NodeName,
+    NodePort,
+    Port,
+    Replicas,
+    Text,
+    User,
+)
+
+WorkerName = Literal["download", "extract", "filter", "dedup", "detect", "monitor"]
+InfrastructureName = Literal["postgres", "loki", "grafana", "adminer"]
+
+
+class Section(BaseModel):
+    """Base of all sections: no unknown keys, no silent conversions."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Ssh(Section):
+    """How Ansible logs in to the machines."""
+
+    user: User = "root"
+    """Another user needs sudo; `--ask-become-pass` asks for its password."""
+    port: Port = 22
+    key: Text | None = None
+    """Private key. Unset: ~/.ssh/id_rsa_dm_k3s where it exists, else one made in .state/."""
+
+
+class Node(Section):
+    """One machine."""
+
+    ip: Ipv4
+    role: Literal["master", "worker"]
+    gpu: bool | None = None
+    """Unset: looked for on the machine."""
+    storage_only: bool = False
+    """Only stores: runs SeaweedFS, no workers."""
+    disk_limit_mb: Megabytes | None = None
+    """What SeaweedFS may use of this machine's disk; 0 is unlimited. Unset: default_disk_limit_mb."""
+    labels: NodeLabels = {}
+    """Kubernetes labels beside our own."""
+
+
+class ClusterSection(Section):
+    """The machines and the Kubernetes on them."""
+
+    name: DnsLabel | None = None
+    """Names the state directory. Unset: the name of the inventory's directory."""
+    namespace: Namespace = "data-miner"
+    k3s_version: K3sVersion = "v1.31.0+k3s1"
+    ssh: Ssh = Ssh()
+    nodes: Annotated[dict[NodeName, Node], Field(min_length=1)]
+
+
+class Storage(Section):
+    """Where things lie on the machines."""
+
+    seaweedfs_mount: MountPath = "/swdfs_mnt/swshared"
+    """The shared file system, on every machine and in every worker."""
+    db_path: DataPath = "/data/data_miner_db"
+    """On the first master: the databases' files."""
+
+
+class Image(Section):
+    """The image of the workers, built by this project."""
+
+    name: ImageName = "data-miner"
+    tag: ImageTag = "local"
+    pull_policy: Literal["Never", "IfNotPresent", "Always"] = "Never"
+
+
+class Seaweedfs(Section):
+    """The shared file system's servers."""
+
+    namespace: Namespace = "seaweedfs"
+    image: ImageReference = "chrislusf/seaweedfs:4.48"
+    data_dir: DataPath = "/data/seaweed"
+    default_disk_limit_mb: Megabytes = 0
+    """For machines without disk_limit_mb; 0 is unlimited."""
+    volume_size_limit_mb: Annotated[int, Field(ge=1, le=30_000)] = 1024
+    """SeaweedFS fills volumes of this size; a disk limit holds whole ones only."""
+    preset: Text = "small"
+    """Resources of each of its pods."""
+
+
+class ResourcePreset(Section):
+    """Request and limit, written `request-limit`."""
+
+    cpu: CpuRange
+    memory: MemoryRange
+
+
+class Worker(Section):
+    """One kind of worker."""
+
+    kind: Literal["Deployment", "StatefulSet"] = "Deployment"
+    replicas: Replicas | None = 1
+    """null leaves the number to `kubectl scale`."""
+    schedule_on: Literal["all", "master", "gpu"] = "all"
+    hf_token: bool = False
+    """Gives the pods HF_TOKEN, for models that are not public."""
+    preset: Text | None = None
+    """Unset: gpu where schedule_on is gpu, medium for extract, else small."""
+
+
+class Infrastructure(Section):
+    """One service beside the workers."""
+
+    kind: Literal["Deployment", "StatefulSet"]
+    image: ImageReference
+    port: Port | None = None
+    node_port: NodePort | None = None
+    """Reachable from outside on every machine's address. Unset: only from within."""
+    replicas: Annotated[int, Field(ge=0, le=1)] = 1
+    """These services keep their files on one machine, so there is one of each."""
+    preset: Text = "small"
+
+
+class LabSection(Section):
+    """Makes the cluster a lab on this machine."""
+
+    disk_mb: Annotated[int, Field(ge=2_000)]
+    """Size of each node's disk."""
+    site_ip: Ipv4
+    """Address of the video site, in the nodes' subnet."""
+
+
+def _default_presets() -> dict[DnsLabel, ResourcePreset]:
+    return {
+        "small": ResourcePreset(cpu="250m-1000m", memory="512Mi-2Gi"),
+        "medium": ResourcePreset(cpu="500m-2000m", memory="1Gi-4Gi"),
+        "gpu": ResourcePreset(cpu="500m-2000m", memory="2Gi-8Gi"),
+    }
+
+
+class ClusterFile(Section):
+    """cluster_config.yaml."""
+
+    cluster: ClusterSection
+    lab: LabSection | None = None
+    run_config: Text = "run_configs/glass_door.yaml"
+    """What to mine; a path that counts from the checkout. -e run_config=PATH chooses another one."""
+    storage: Storage = Storage()
+    image: Image = Image()
+    seaweedfs: Seaweedfs = Seaweedfs()
+    resource_presets: dict[DnsLabel, ResourcePreset] = Field(default_factory=_default_presets)
+    workers: dict[WorkerName, Worker] = {}
+    infrastructure: dict[InfrastructureName, Infrastructure] = {}
+    k3s_app_overrides: dict[str, Any] = {}
+    """The strongest of the three layers of the application's configuration."""

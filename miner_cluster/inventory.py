@@ -1,0 +1,79 @@
+"""Hosts, groups and variables of an Ansible inventory, from a cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypedDict
+
+from data_miner.errors import Problem
+from miner_cluster.cluster import Cluster, resolve_cluster
+from miner_cluster.config_file import load_cluster_file
+
+GROUPS = ("server", "agent", "gpu", "storage_only")
+
+
+class HostVars(TypedDict):
+    """The variables of one machine."""
+
+    ansible_host: str
+    ansible_port: int
+    ansible_user: str
+    ansible_ssh_private_key_file: str
+    ansible_ssh_common_args: str
+    node: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inventory:
+    """What the inventory plugin hands to Ansible."""
+
+    cluster: dict[str, Any]
+    hosts: dict[str, HostVars]
+    groups: dict[str, list[str]]
+    warnings: list[Problem]
+
+
+def load_inventory(path: Path, *, run_config: str | None = None) -> Inventory:
+    """Read a cluster_config.yaml as an inventory.
+
+    Raises:
+        ConfigError: with every problem of the file.
+    """
+    loaded = load_cluster_file(path)
+    cluster = resolve_cluster(loaded.file, config_file=path, run_config=run_config)
+    plain = cluster.plain()
+    return Inventory(
+        cluster=plain,
+        hosts={name: _host_vars(cluster, node) for name, node in plain["nodes"].items()},
+        groups=groups(cluster),
+        warnings=loaded.warnings,
+    )
+
+
+def groups(cluster: Cluster) -> dict[str, list[str]]:
+    """Return the members of each group. Every node is a server or an agent."""
+    nodes = cluster.nodes.values()
+    return {
+        "server": [node.name for node in nodes if node.role == "server"],
+        "agent": [node.name for node in nodes if node.role == "agent"],
+        "gpu": [node.name for node in nodes if node.gpu],
+        "storage_only": [node.name for node in nodes if node.storage_only],
+    }
+
+
+def _host_vars(cluster: Cluster, node: dict[str, Any]) -> HostVars:
+    known_hosts = _quoted(Path(cluster.state_dir) / "known_hosts")
+    return {
+        "ansible_host": node["ip"],
+        "ansible_port": cluster.ssh.port,
+        "ansible_user": cluster.ssh.user,
+        "ansible_ssh_private_key_file": cluster.ssh.key,
+        "ansible_ssh_common_args": f"-o UserKnownHostsFile={known_hosts} -o StrictHostKeyChecking=yes",
+        "node": node,
+    }
+
+
+def _quoted(path: Path) -> str:
+    """Quote a path for ssh's options, which split at spaces, within a command line that Ansible splits."""
+    return f"'\"{path}\"'" if " " in str(path) else str(path)
