@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -155,8 +156,8 @@ def resolve_cluster(
 
 
 def as_cluster(data: Mapping[str, Any]) -> Cluster:
-    """Return the typed cluster from the Ansible variable."""
-    return Cluster.model_validate(data)
+    """Return the typed cluster from the Ansible variable; Ansible's own kinds of text become plain ones."""
+    return Cluster.model_validate_json(json.dumps(data))
 
 
 def _key(file: ClusterFile, state_dir: Path) -> Path:

@@ -1,0 +1,72 @@
+"""Lookup plugin: a cluster's Kubernetes objects, rendered."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: manifests
+short_description: The Kubernetes objects of a cluster, rendered from its configuration
+description:
+  - Plans which objects the cluster consists of and renders a template for each.
+  - Fails with file, line and key where the configuration of the application or of the cluster can't be used.
+options:
+  _terms:
+    description: Phases whose objects are wanted, of those in C(miner_cluster.manifests.PHASES); none means all.
+    type: list
+    elements: str
+  cluster:
+    description: The variable C(cluster) of the inventory.
+    type: dict
+    required: true
+  images:
+    description: Of each image reference the ID under which the nodes have it.
+    type: dict
+    default: {}
+author: [data-miner]
+"""
+
+EXAMPLES = r"""
+- name: Apply the workers
+  kubernetes.core.k8s:
+    definition: "{{ lookup('manifests', 'workers', cluster=cluster, wantlist=True) | map(attribute='object') }}"
+"""
+
+RETURN = r"""
+_list:
+  description: A dictionary for each object with its C(phase), the C(path) of its file and the C(object) itself.
+  type: list
+  elements: dict
+"""
+
+from typing import Any
+
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
+from ansible.template import trust_as_template
+
+from data_miner.errors import MinerError
+from miner_cluster.app_config import load_miner_config
+from miner_cluster.cluster import as_cluster
+from miner_cluster.manifests import PHASES, plan
+from miner_cluster.rendering import render
+
+
+class LookupModule(LookupBase):  # type: ignore[misc]
+    """Renders the plan with Ansible's own template engine."""
+
+    def run(self, terms: list[str], variables: Any = None, **kwargs: Any) -> list[dict[str, Any]]:
+        """Return the objects of the phases in ``terms``."""
+        self.set_options(var_options=variables, direct=kwargs)
+        phases = terms or list(PHASES)
+        if unknown := sorted(set(phases) - set(PHASES)):
+            raise AnsibleLookupError(f"no phase {', '.join(unknown)}; there are: {', '.join(PHASES)}")
+        cluster = as_cluster(self.get_option("cluster"))
+        try:
+            items = plan(cluster, load_miner_config(cluster), dict(self.get_option("images")))
+            wanted = [item for item in items if item.phase in phases]
+            return render(wanted, template=self._template, config_file=cluster.config_file)
+        except MinerError as error:
+            raise AnsibleLookupError(str(error)) from error
+
+    def _template(self, text: str, inputs: dict[str, Any]) -> str:
+        templar = self._templar.copy_with_new_env(available_variables=inputs)
+        return str(templar.template(trust_as_template(text), escape_backslashes=False))

@@ -1,0 +1,37 @@
+"""One Kubernetes object of the plan, and what all objects have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from miner_cluster import pods
+from miner_cluster.cluster import Cluster
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """One object: the template that makes it, the file that ``render.yml`` writes it to, its inputs."""
+
+    phase: str
+    template: str
+    path: str
+    vars: dict[str, Any]
+    #: the key of cluster_config.yaml that asks for it
+    key: str
+
+
+def common(cluster: Cluster, *, phase: str, namespace: str, name: str, component: str) -> dict[str, Any]:
+    """Return the inputs that every template has."""
+    return {
+        "name": name,
+        "namespace": namespace,
+        "labels": pods.labels(name=name, instance=cluster.name, component=component, phase=phase),
+        "selector": pods.selector(name=name, instance=cluster.name),
+    }
+
+
+def image_annotation(images: Mapping[str, str], reference: str) -> dict[str, str]:
+    """Return the annotation that rolls a pod when its image changes; none for an image whose ID is unknown."""
+    return {"data-miner/image-id": images[reference]} if reference in images else {}

@@ -1,0 +1,106 @@
+"""The part of the plan that is SeaweedFS: master, filer, one volume server per node, the mount on every node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from miner_cluster import pods
+from miner_cluster.cluster import Cluster, ResolvedNode
+from miner_cluster.manifest_item import Item, common, image_annotation
+
+PHASE = "seaweedfs"
+MASTER_PORT, FILER_PORT, VOLUME_PORT = 9333, 8888, 8080
+#: SeaweedFS has its gRPC port at this distance
+GRPC_OFFSET = 10_000
+#: percent of the disk below which a volume server stops to take more: with a limit, and without one
+_MIN_FREE, _MIN_FREE_UNLIMITED = 3, 5
+
+
+def volume_count(node: ResolvedNode, volume_size_mb: int) -> int:
+    """Return how many volumes a node's limit holds; 0 lets SeaweedFS take what the disk has."""
+    return node.disk_limit_mb // volume_size_mb
+
+
+def storage_items(cluster: Cluster, images: Mapping[str, str]) -> Iterator[Item]:
+    """Return the objects of SeaweedFS, the namespace first."""
+    yield _item(cluster, "namespace", "namespace", cluster.seaweedfs.namespace)
+    yield from _server(cluster, images, "master", MASTER_PORT)
+    yield from _server(cluster, images, "filer", FILER_PORT)
+    for node in cluster.nodes.values():
+        yield from _volume_server(cluster, images, node)
+    extra = _weed(cluster, images) | {
+        "filer": f"{_address(cluster, 'filer')}:{FILER_PORT}",
+        "mount": cluster.storage.seaweedfs_mount,
+        "shared_dir": str(PurePosixPath(cluster.storage.seaweedfs_mount).parent),
+    }
+    yield _item(cluster, "mount-daemonset", "mount-daemonset", "mount", extra)
+
+
+def _server(cluster: Cluster, images: Mapping[str, str], name: str, port: int) -> Iterator[Item]:
+    extra = _weed(cluster, images) | {
+        "port": port,
+        "grpc_port": port + GRPC_OFFSET,
+        "address": _address(cluster, name),
+        "host": cluster.servers[0],
+        "data_dir": f"{cluster.seaweedfs.data_dir}/{name}",
+        "volume_size_limit_mb": cluster.seaweedfs.volume_size_limit_mb,
+    }
+    yield _item(cluster, f"{name}-statefulset", f"{name}-statefulset", name, extra)
+    yield _item(cluster, "service", f"{name}-service", name, extra)
+
+
+def _volume_server(cluster: Cluster, images: Mapping[str, str], node: ResolvedNode) -> Iterator[Item]:
+    name = f"volume-{node.name}"
+    extra = _weed(cluster, images) | {
+        "port": VOLUME_PORT,
+        "grpc_port": VOLUME_PORT + GRPC_OFFSET,
+        "address": _address(cluster, name),
+        "host": node.name,
+        "data_dir": f"{cluster.seaweedfs.data_dir}/volume",
+        "max_volumes": volume_count(node, cluster.seaweedfs.volume_size_limit_mb),
+        "min_free_percent": _MIN_FREE if node.disk_limit_mb else _MIN_FREE_UNLIMITED,
+    }
+    key = f"cluster.nodes.{node.name}"
+    yield _item(cluster, "volume-statefulset", f"{name}-statefulset", name, extra, key=key)
+    yield _item(cluster, "service", f"{name}-service", name, extra, key=key)
+
+
+def _weed(cluster: Cluster, images: Mapping[str, str]) -> dict[str, Any]:
+    """Return the inputs of every pod that runs SeaweedFS."""
+    image = cluster.seaweedfs.image
+    return {
+        "image": image,
+        "pod_annotations": image_annotation(images, image),
+        "preset": cluster.resource_presets[cluster.seaweedfs.preset].model_dump(),
+        "master": f"{_address(cluster, 'master')}:{MASTER_PORT}",
+    }
+
+
+def _address(cluster: Cluster, name: str) -> str:
+    """Return the DNS name of a server's only pod."""
+    return f"{name}-0.{name}.{cluster.seaweedfs.namespace}"
+
+
+def _item(
+    cluster: Cluster,
+    template: str,
+    file: str,
+    name: str,
+    extra: Mapping[str, Any] | None = None,
+    *,
+    key: str = "seaweedfs",
+) -> Item:
+    component = "namespace" if template == "namespace" else "storage"
+    inputs = common(
+        cluster, phase=PHASE, namespace=cluster.seaweedfs.namespace, name=name, component=component
+    )
+    folder = "namespace" if template == "namespace" else "seaweedfs"
+    return Item(
+        phase=PHASE,
+        template=f"{folder}/{template}.yaml.j2",
+        path=f"seaweedfs/{file}.yaml",
+        vars=inputs | dict(extra or {}),
+        key=key,
+    )

@@ -1,0 +1,93 @@
+"""From the plan to objects and files: templates rendered, parsed, written as YAML that people can read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypedDict
+
+import yaml
+
+from data_miner.errors import ConfigError, MinerError, Problem
+from miner_cluster.cluster import CHECKOUT
+from miner_cluster.manifest_item import Item
+
+TEMPLATES = CHECKOUT / "templates" / "manifests"
+_HEADER = "# Rendered from cluster_config.yaml by playbooks/render.yml: edit that file, not this one.\n"
+
+#: text and inputs of a template to what it makes
+Template = Callable[[str, dict[str, Any]], str]
+
+
+class Rendered(TypedDict):
+    """One object, as the lookup plugin returns it."""
+
+    phase: str
+    path: str
+    object: dict[str, Any]
+
+
+def render(
+    items: Iterable[Item], *, template: Template, config_file: str, templates: Path = TEMPLATES
+) -> list[dict[str, Any]]:
+    """Render items in their order.
+
+    Raises:
+        ConfigError: the configuration asks for something that there is no template for.
+        MinerError: a template does not make one YAML mapping.
+    """
+    texts: dict[str, str] = {}
+    rendered = []
+    for item in items:
+        if item.template not in texts:
+            texts[item.template] = _read(templates, item, config_file)
+        found = _parse(template(texts[item.template], item.vars), item)
+        rendered.append(dict(Rendered(phase=item.phase, path=item.path, object=found)))
+    return rendered
+
+
+def to_yaml(obj: Mapping[str, Any]) -> str:
+    """Return an object as the text of its file; the same object gives the same text."""
+    return _HEADER + yaml.dump(obj, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+
+
+def _read(templates: Path, item: Item, config_file: str) -> str:
+    try:
+        return (templates / item.template).read_text("utf-8")
+    except FileNotFoundError as error:
+        problem = Problem(
+            file=config_file,
+            key=item.key,
+            message=f"this version has no template {item.template} for it",
+            hint="remove it",
+        )
+        raise ConfigError([problem]) from error
+
+
+def _parse(text: str, item: Item) -> dict[str, Any]:
+    try:
+        found = yaml.load(text, Loader=_Loader)  # noqa: S506 - the fast kind of safe loader
+    except yaml.YAMLError as error:
+        raise MinerError(f"{item.template} for {item.key} makes no YAML: {error}") from error
+    if not isinstance(found, dict):
+        raise MinerError(f"{item.template} for {item.key} makes {type(found).__name__}, not one object")
+    return found
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """The fast loader where there is one."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes longer texts as blocks, so that the configuration in the ConfigMap can be read."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+        return True
+
+
+def _text(dumper: _Dumper, text: str) -> yaml.Node:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
