@@ -1,4 +1,4 @@
-"""Filters that turn our plain values into pieces of pod templates; each is a pure function of the package."""
+"""Filters for manifests; each is a pure function of the package."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from miner_cluster import pods
+from miner_cluster.rendering import to_files
 
 
 def _filter(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -33,4 +34,5 @@ class FilterModule:
             "k8s_go_memory_limit": _filter(pods.go_memory_limit),
             "k8s_node_affinity": _filter(pods.node_affinity),
             "k8s_resources": _filter(pods.preset_resources),
+            "manifest_files": _filter(to_files),
         }

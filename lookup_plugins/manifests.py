@@ -10,7 +10,7 @@ description:
   - Fails with file, line and key where the configuration of the application or of the cluster can't be used.
 options:
   _terms:
-    description: Phases whose objects are wanted, of those in C(miner_cluster.manifests.PHASES); none means all.
+    description: Phases whose objects are wanted, see C(miner_cluster.manifests.PHASES); none means all.
     type: list
     elements: str
   cluster:
@@ -27,12 +27,14 @@ author: [data-miner]
 EXAMPLES = r"""
 - name: Apply the workers
   kubernetes.core.k8s:
-    definition: "{{ lookup('manifests', 'workers', cluster=cluster, wantlist=True) | map(attribute='object') }}"
+    definition: "{{ workers | map(attribute='object') }}"
+  vars:
+    workers: "{{ lookup('manifests', 'workers', cluster=cluster, wantlist=True) }}"
 """
 
 RETURN = r"""
 _list:
-  description: A dictionary for each object with its C(phase), the C(path) of its file and the C(object) itself.
+  description: For each object its C(phase), the C(path) of its file, and the C(object) itself.
   type: list
   elements: dict
 """
@@ -65,7 +67,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]
             wanted = [item for item in items if item.phase in phases]
             return render(wanted, template=self._template, config_file=cluster.config_file)
         except MinerError as error:
-            raise AnsibleLookupError(str(error)) from error
+            raise AnsibleLookupError(str(error)) from None
 
     def _template(self, text: str, inputs: dict[str, Any]) -> str:
         templar = self._templar.copy_with_new_env(available_variables=inputs)

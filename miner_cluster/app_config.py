@@ -99,7 +99,7 @@ def _shown(path: str) -> Path:
 
 
 def token_needed_for(cluster: Cluster, typed: AppConfig) -> dict[str, str]:
-    """Return the models that workers with ``hf_token`` fetch from a hub: {stage: model}; empty needs no token."""
+    """Return the models that workers with ``hf_token`` fetch from a hub, by stage; none needs no token."""
     selected = {name for name, worker in cluster.workers.items() if worker.hf_token}
     return {
         stage.value: model

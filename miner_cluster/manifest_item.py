@@ -33,5 +33,5 @@ def common(cluster: Cluster, *, phase: str, namespace: str, name: str, component
 
 
 def image_annotation(images: Mapping[str, str], reference: str) -> dict[str, str]:
-    """Return the annotation that rolls a pod when its image changes; none for an image whose ID is unknown."""
+    """Return the annotation that rolls a pod when its image changes; none where its ID is unknown."""
     return {"data-miner/image-id": images[reference]} if reference in images else {}

@@ -31,8 +31,8 @@ def plan(cluster: Cluster, config: MinerConfig, images: Mapping[str, str]) -> li
     Args:
         cluster: the resolved configuration.
         config: of the application.
-        images: of each image reference the ID under which the nodes have it. Pod templates carry it, so that a
-            new image rolls exactly the pods that use it; references that are missing here carry none.
+        images: of each image reference the ID under which the nodes have it. Pod templates carry it, so that
+            a new image rolls exactly the pods that use it; references that are missing here carry none.
     """
     return [
         *storage_items(cluster, images),

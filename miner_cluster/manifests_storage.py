@@ -1,4 +1,4 @@
-"""The part of the plan that is SeaweedFS: master, filer, one volume server per node, the mount on every node."""
+"""SeaweedFS in the plan: master, filer, one volume server per node, and the mount on every node."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from miner_cluster import pods
 from miner_cluster.cluster import Cluster, ResolvedNode
 from miner_cluster.manifest_item import Item, common, image_annotation
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypedDict
@@ -13,7 +14,7 @@ from miner_cluster.cluster import CHECKOUT
 from miner_cluster.manifest_item import Item
 
 TEMPLATES = CHECKOUT / "templates" / "manifests"
-_HEADER = "# Rendered from cluster_config.yaml by playbooks/render.yml: edit that file, not this one.\n"
+HEADER = "# Rendered from cluster_config.yaml by playbooks/render.yml: edit that file, not this one.\n"
 
 #: text and inputs of a template to what it makes
 Template = Callable[[str, dict[str, Any]], str]
@@ -36,32 +37,50 @@ def render(
         ConfigError: the configuration asks for something that there is no template for.
         MinerError: a template does not make one YAML mapping.
     """
+    items = list(items)
+    require_templates(items, config_file, templates=templates)
     texts: dict[str, str] = {}
     rendered = []
     for item in items:
         if item.template not in texts:
-            texts[item.template] = _read(templates, item, config_file)
+            texts[item.template] = (templates / item.template).read_text("utf-8")
         found = _parse(template(texts[item.template], item.vars), item)
         rendered.append(dict(Rendered(phase=item.phase, path=item.path, object=found)))
     return rendered
 
 
 def to_yaml(obj: Mapping[str, Any]) -> str:
-    """Return an object as the text of its file; the same object gives the same text."""
-    return _HEADER + yaml.dump(obj, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+    """Return an object as the text of its file; the same object gives the same text.
+
+    Ansible's own kinds of text become plain ones.
+    """
+    plain = json.loads(json.dumps(obj))
+    return HEADER + yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
 
 
-def _read(templates: Path, item: Item, config_file: str) -> str:
-    try:
-        return (templates / item.template).read_text("utf-8")
-    except FileNotFoundError as error:
-        problem = Problem(
+def to_files(rendered: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the text of each file of the tree that ``render.yml`` writes, by its path."""
+    return {item["path"]: to_yaml(item["object"]) for item in rendered}
+
+
+def require_templates(items: Iterable[Item], config_file: str, *, templates: Path = TEMPLATES) -> None:
+    """Check that there is a template for everything.
+
+    Raises:
+        ConfigError: naming what the configuration asks for in vain.
+    """
+    missing = {item.template: item for item in items if not (templates / item.template).is_file()}
+    problems = [
+        Problem(
             file=config_file,
             key=item.key,
-            message=f"this version has no template {item.template} for it",
+            message=f"this version can't deploy it (no template {item.template})",
             hint="remove it",
         )
-        raise ConfigError([problem]) from error
+        for item in missing.values()
+    ]
+    if problems:
+        raise ConfigError(problems)
 
 
 def _parse(text: str, item: Item) -> dict[str, Any]:

@@ -1,0 +1,104 @@
+#!/usr/bin/python
+"""Ansible module: the application's configuration for a cluster, checked."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: miner_config
+short_description: Check the application's configuration for a cluster, and say what it holds
+description:
+  - Merges the application's defaults, the run config and C(k3s_app_overrides), and checks the result with the
+    application's own model and with what the cluster can do.
+  - Fails with the file and line of every value that can't be used. Changes nothing.
+options:
+  cluster:
+    description: The variable C(cluster) of the inventory.
+    type: dict
+    required: true
+  explain:
+    description: A key whose origins are wanted, such as C(output_dir) or C(cluster.nodes).
+    type: str
+attributes:
+  check_mode: {support: full}
+author: [data-miner]
+"""
+
+EXAMPLES = r"""
+- name: Check what the miner is asked to do
+  miner_config:
+    cluster: "{{ cluster }}"
+  register: _preflight_miner
+"""
+
+RETURN = r"""
+project:
+  description: Name of the project.
+  type: str
+  returned: always
+output_dir:
+  description: Where videos and frames go.
+  type: str
+  returned: always
+stages:
+  description: The selected stages of the pipeline.
+  type: list
+  elements: str
+  returned: always
+hf_token_for:
+  description: The models by stage that need HF_TOKEN; empty where none does.
+  type: dict
+  returned: always
+digest:
+  description: Changes when the merged configuration does.
+  type: str
+  returned: always
+requests:
+  description: What the pods request in all, C(cpu) in thousandths of a core and C(memory) in bytes.
+  type: dict
+  returned: always
+explanation:
+  description: Lines that say which file and line set the key and each one below it.
+  type: list
+  elements: str
+  returned: with explain
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from data_miner.errors import MinerError
+from miner_cluster.app_config import as_variables, load_miner_config
+from miner_cluster.cluster import as_cluster
+from miner_cluster.explain import explain
+from miner_cluster.manifests import plan
+from miner_cluster.rendering import require_templates
+from miner_cluster.requests import total_requests
+
+
+def look(data: dict[str, Any], key: str | None) -> dict[str, Any]:
+    """Return what the module returns.
+
+    Raises:
+        MinerError: the configuration can't be used, or nothing sets the key.
+    """
+    cluster = as_cluster(data)
+    config = load_miner_config(cluster)
+    require_templates(plan(cluster, config, {}), cluster.config_file)
+    result = as_variables(cluster, config) | {"requests": total_requests(cluster)}
+    return result | {"explanation": explain(cluster, config, key)} if key else result
+
+
+def main() -> None:
+    """Run as an Ansible module."""
+    arguments: dict[str, Any] = {"cluster": {"type": "dict", "required": True}, "explain": {"type": "str"}}
+    module = AnsibleModule(argument_spec=arguments, supports_check_mode=True)
+    try:
+        result = look(module.params["cluster"], module.params["explain"])
+    except MinerError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()
