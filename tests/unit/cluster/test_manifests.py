@@ -1,0 +1,314 @@
+"""The objects of a cluster, as rendered from the templates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data_miner.errors import ConfigError
+from miner_cluster import pods
+from miner_cluster.app_config import as_variables, load_miner_config
+from miner_cluster.cluster import Cluster, ResolvedNode
+from miner_cluster.explain import explain
+from miner_cluster.manifests import PHASES
+from miner_cluster.manifests_storage import volume_count
+from miner_cluster.quantities import millicores
+from miner_cluster.rendering import HEADER, to_files
+from miner_cluster.requests import total_requests
+from tests.unit.cluster.conftest import GOOD, Load, Render, lab
+
+KUBERNETES = "1.31"
+IMAGES = {
+    "data-miner:lab": "sha256:" + "a" * 64,
+    "lab.local/seaweedfs:4.48": "sha256:" + "b" * 64,
+    "lab.local/postgres:15-debian": "sha256:" + "c" * 64,
+}
+
+
+@pytest.fixture(scope="module")
+def rendered(render: Render) -> list[dict[str, Any]]:
+    """All objects of the lab."""
+    return render(lab(), images=IMAGES)
+
+
+def named(rendered: list[dict[str, Any]], path: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(item["object"] for item in rendered if item["path"] == path)
+    return found
+
+
+def templates(rendered: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the pod template of each workload, by its file."""
+    return {
+        item["path"]: item["object"]["spec"]["template"]
+        for item in rendered
+        if "template" in item["object"].get("spec", {})
+    }
+
+
+def container(rendered: list[dict[str, Any]], path: str) -> dict[str, Any]:
+    found: dict[str, Any] = templates(rendered)[path]["spec"]["containers"][0]
+    return found
+
+
+def test_every_object_passes_strict_validation(
+    rendered: list[dict[str, Any]], render: Render, load: Load
+) -> None:
+    others = render(
+        load(GOOD.replace("  filter: {", "  detect: {kind: StatefulSet, replicas: null}\n  filter: {"))
+    )
+    for item in [*rendered, *others]:
+        kubernetes_validate.validate(item["object"], KUBERNETES, strict=True)
+
+
+def test_the_tree_has_one_object_per_file_and_every_phase(rendered: list[dict[str, Any]]) -> None:
+    paths = [item["path"] for item in rendered]
+    assert len(set(paths)) == len(paths)
+    assert {item["phase"] for item in rendered} == set(PHASES)
+    assert {
+        "namespace.yaml",
+        "config/configmap.yaml",
+        "infrastructure/postgres-statefulset.yaml",
+        "infrastructure/postgres-service.yaml",
+        "workers/download-statefulset.yaml",
+        "workers/extract-deployment.yaml",
+        "workers/monitor-deployment.yaml",
+        "seaweedfs/namespace.yaml",
+        "seaweedfs/master-statefulset.yaml",
+        "seaweedfs/master-service.yaml",
+        "seaweedfs/filer-statefulset.yaml",
+        "seaweedfs/filer-service.yaml",
+        "seaweedfs/volume-lab-agent-1-statefulset.yaml",
+        "seaweedfs/mount-daemonset.yaml",
+    } <= set(paths)
+
+
+def test_rendering_twice_gives_the_same_bytes(rendered: list[dict[str, Any]], render: Render) -> None:
+    again = to_files(render(lab(), images=IMAGES))
+    assert to_files(rendered) == again
+    assert all(text.startswith(HEADER) and yaml.safe_load(text) for text in again.values())
+
+
+def test_every_object_can_be_found_for_pruning(rendered: list[dict[str, Any]]) -> None:
+    for item in rendered:
+        labels = item["object"]["metadata"]["labels"]
+        assert labels["app.kubernetes.io/part-of"] == "data-miner"
+        assert labels["app.kubernetes.io/managed-by"] == "ansible"
+        assert labels["data-miner/phase"] == item["phase"]
+
+
+def test_no_two_workloads_of_a_namespace_select_each_others_pods(rendered: list[dict[str, Any]]) -> None:
+    selectors = [
+        (item["object"]["metadata"]["namespace"], str(item["object"]["spec"]["selector"]["matchLabels"]))
+        for item in rendered
+        if item["object"]["kind"] in {"StatefulSet", "Deployment", "DaemonSet"}
+    ]
+    assert len(set(selectors)) == len(selectors)
+
+
+def test_services_select_pods_that_exist_on_ports_that_they_have(rendered: list[dict[str, Any]]) -> None:
+    for item in rendered:
+        if item["object"]["kind"] != "Service":
+            continue
+        spec = item["object"]["spec"]
+        matching = [
+            template
+            for template in templates(rendered).values()
+            if spec["selector"].items() <= template["metadata"]["labels"].items()
+        ]
+        assert len(matching) == 1, item["path"]
+        ports = {port["name"] for port in matching[0]["spec"]["containers"][0]["ports"]}
+        assert {port["targetPort"] for port in spec["ports"]} <= ports
+
+
+def test_the_lab_requests_less_than_its_two_cores(rendered: list[dict[str, Any]]) -> None:
+    cluster = lab()
+    total = 0
+    for item in rendered:
+        spec = item["object"].get("spec", {})
+        if "template" not in spec or item["object"]["kind"] == "Job":
+            continue
+        count = len(cluster.nodes) if item["object"]["kind"] == "DaemonSet" else spec["replicas"]
+        total += count * sum(
+            millicores(one["resources"]["requests"]["cpu"]) for one in spec["template"]["spec"]["containers"]
+        )
+    assert total == total_requests(cluster)["cpu"]
+    assert total <= 1500
+
+
+def test_only_the_mount_is_privileged_and_nothing_gets_a_service_account_token(
+    rendered: list[dict[str, Any]],
+) -> None:
+    for path, template in templates(rendered).items():
+        assert template["spec"]["automountServiceAccountToken"] is False
+        context = template["spec"]["containers"][0]["securityContext"]
+        assert context["readOnlyRootFilesystem"] is True
+        if path == "seaweedfs/mount-daemonset.yaml":
+            assert context["privileged"] is True
+        else:
+            assert context["capabilities"] == {"drop": ["ALL"]}
+            assert context["allowPrivilegeEscalation"] is False
+
+
+def test_a_new_image_rolls_the_pods_that_use_it_and_no_others(
+    rendered: list[dict[str, Any]], render: Render
+) -> None:
+    other = {**IMAGES, "data-miner:lab": "sha256:" + "d" * 64}
+    before, after = to_files(rendered), to_files(render(lab(), images=other))
+    changed = {path for path in before if before[path] != after[path]}
+    assert changed == {
+        "infrastructure/db-migrate-job.yaml",
+        "workers/download-statefulset.yaml",
+        "workers/extract-deployment.yaml",
+        "workers/monitor-deployment.yaml",
+    }
+    assert named(rendered, "infrastructure/db-migrate-job.yaml")["metadata"]["name"] == "db-migrate-aaaaaaaa"
+
+
+def test_a_change_of_one_workers_replicas_changes_that_object_only(render: Render, load: Load) -> None:
+    before = to_files(render(load(GOOD)))
+    after = to_files(render(load(GOOD.replace("replicas: 2", "replicas: 4"))))
+    assert {path for path in before if before[path] != after[path]} == {"workers/extract-deployment.yaml"}
+
+
+def test_a_change_of_the_application_rolls_the_workers(render: Render, load: Load) -> None:
+    before = to_files(render(load(GOOD)))
+    after = to_files(render(load(GOOD.replace("device: auto", "device: cpu"))))
+    changed = {path.partition("/")[0] for path in before if before[path] != after[path]}
+    assert changed == {"config", "workers"}
+
+
+def test_database_and_log_addresses_come_by_key_and_carry_no_password(rendered: list[dict[str, Any]]) -> None:
+    data = named(rendered, "config/configmap.yaml")["data"]
+    assert (
+        data["DATABASE_URL"] == "postgresql://postgres@postgres.data-miner.svc.cluster.local:5432/data_miner"
+    )
+    env = {one["name"]: one for one in container(rendered, "workers/download-statefulset.yaml")["env"]}
+    assert env["DATABASE_URL"]["valueFrom"] == {
+        "configMapKeyRef": {"name": "data-miner-config", "key": "DATABASE_URL"}
+    }
+    assert env["PGPASSWORD"]["valueFrom"] == {"secretKeyRef": {"name": "postgres", "key": "password"}}
+    assert "HF_TOKEN" not in env
+
+
+def test_the_token_reaches_only_workers_that_ask_for_it(render: Render, load: Load) -> None:
+    rendered = render(load(GOOD), "workers")
+    with_token = {
+        path
+        for path in templates(rendered)
+        if any(one["name"] == "HF_TOKEN" for one in container(rendered, path)["env"])
+    }
+    assert with_token == {"workers/filter-deployment.yaml"}
+
+
+def test_workers_stay_off_storage_only_nodes_and_go_where_they_are_told(render: Render, load: Load) -> None:
+    rendered = render(load(GOOD), "workers")
+
+    def keys(path: str) -> set[str]:
+        affinity = templates(rendered)[path]["spec"]["affinity"]["nodeAffinity"]
+        terms = affinity["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+        return {expression["key"] for term in terms for expression in term["matchExpressions"]}
+
+    assert keys("workers/download-statefulset.yaml") == {"data-miner/storage-only"}
+    assert keys("workers/extract-deployment.yaml") == {"data-miner/storage-only", "data-miner/role"}
+    assert keys("workers/filter-deployment.yaml") == {"data-miner/storage-only", "data-miner/gpu"}
+
+
+def test_each_node_has_a_volume_server_with_its_own_limit(render: Render, load: Load) -> None:
+    rendered = render(load(GOOD), "seaweedfs")
+
+    def arguments(node: str) -> list[str]:
+        command: list[str] = container(rendered, f"seaweedfs/volume-{node}-statefulset.yaml")["command"]
+        return command
+
+    assert {"-max=48", "-minFreeSpace=3"} <= set(arguments("one"))
+    assert {"-max=97", "-minFreeSpace=3"} <= set(arguments("two"))
+    assert {"-max=0", "-minFreeSpace=5"} <= set(arguments("three"))
+    assert "-ip=volume-two-0.volume-two.seaweedfs" in arguments("two")
+
+
+@given(st.integers(0, 10**8), st.integers(1, 30_000))
+def test_volumes_never_exceed_the_limit_and_waste_less_than_one(limit: int, size: int) -> None:
+    node = ResolvedNode(
+        name="n", ip="192.0.2.1", role="agent", gpu=None, storage_only=False, disk_limit_mb=limit, labels={}
+    )
+    count = volume_count(node, size)
+    assert count * size <= limit < (count + 1) * size
+
+
+@given(
+    st.dictionaries(
+        st.from_regex(r"[A-Z_]{1,8}", fullmatch=True),
+        st.one_of(
+            st.text(max_size=5),
+            st.fixed_dictionaries({"field": st.just("spec.nodeName")}),
+            st.fixed_dictionaries({"secret": st.just("s"), "key": st.just("k"), "optional": st.booleans()}),
+        ),
+    )
+)
+def test_every_variable_has_one_value_or_one_source(values: dict[str, Any]) -> None:
+    listed = pods.env(values)
+    assert [one["name"] for one in listed] == list(values)
+    assert all(("value" in one) != ("valueFrom" in one) for one in listed)
+
+
+def test_a_value_from_nowhere_is_refused() -> None:
+    with pytest.raises(ValueError, match="PASSWORD"):
+        pods.env({"PASSWORD": {"vault": "x"}})
+
+
+def test_what_has_no_template_is_named(render: Render, load: Load) -> None:
+    cluster = load(
+        GOOD.replace("  postgres:", "  loki: {kind: StatefulSet, image: 'grafana/loki:2.9.0'}\n  postgres:")
+    )
+    with pytest.raises(Exception, match=r"infrastructure\.loki: this version can't deploy it"):
+        render(cluster, "infrastructure")
+
+
+def test_output_off_the_shared_storage_is_refused_with_its_line(load: Load) -> None:
+    cluster = load(GOOD.replace("${storage.seaweedfs_mount}/out", "/elsewhere"))
+    with pytest.raises(ConfigError) as caught:
+        load_miner_config(cluster)
+    (problem,) = caught.value.problems
+    assert (problem.key, problem.file) == ("output_dir", cluster.config_file)
+    assert (
+        Path(cluster.config_file).read_text().splitlines()[(problem.line or 0) - 1].startswith("  output_dir")
+    )
+
+
+def test_an_override_that_the_application_does_not_know_is_refused_with_its_line(load: Load) -> None:
+    cluster = load(GOOD.replace("device: auto", "devise: auto"))
+    with pytest.raises(
+        ConfigError, match=r"cluster_config.yaml:35:3: devise: unknown key; did you mean device"
+    ):
+        load_miner_config(cluster)
+
+
+def test_explaining_says_which_layer_set_a_value(load: Load) -> None:
+    cluster = load(GOOD)
+    config = load_miner_config(cluster)
+    (line,) = explain(cluster, config, "output_dir")
+    assert "'/swdfs_mnt/swshared/out'" in line
+    assert "cluster_config.yaml:34" in line
+    assert "run_configs/demo.yaml" in explain(cluster, config, "project")[0]
+    assert "cluster_config.yaml:7" in explain(cluster, config, "cluster.nodes.two.ip")[0]
+    with pytest.raises(ConfigError, match="nothing sets it"):
+        explain(cluster, config, "outptu_dir")
+
+
+def test_a_token_is_needed_only_for_selected_models_that_are_not_local(load: Load) -> None:
+    def needed(cluster: Cluster) -> Any:
+        return as_variables(cluster, load_miner_config(cluster))["hf_token_for"]
+
+    extra = """\
+  stages: [search, download, extract, filter]
+  filter: {model: MODEL, positive_prompts: [a door]}
+"""
+    assert needed(load(GOOD)) == {}
+    assert needed(load(GOOD + extra.replace("MODEL", "org/model"))) == {"filter": "org/model"}
+    assert needed(load(GOOD + extra.replace("MODEL", "/models/tiny"))) == {}
