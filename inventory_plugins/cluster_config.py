@@ -25,7 +25,7 @@ EXAMPLES = r"""
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible.utils.display import Display
@@ -37,6 +37,11 @@ from miner_cluster.inventory import load_inventory
 #: what ansible-playbook returns when it cannot parse its input
 PARSER_ERROR = 4
 SUFFIX = "cluster_config.yaml"
+
+
+def _stop(message: str) -> NoReturn:
+    Display().error(message, wrap_text=False)
+    raise SystemExit(PARSER_ERROR)
 
 
 class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
@@ -63,8 +68,9 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
         except ConfigError as error:
             count = len(error.problems)
             title = "This file can't be used" if count == 1 else f"This file has {count} problems"
-            Display().error(f"{title}, nothing was done:\n{error}", wrap_text=False)
-            raise SystemExit(PARSER_ERROR) from error
+            _stop(f"{title}, nothing was done:\n{error}")
+        if other := inventory.groups["all"].get_vars().get("cluster"):
+            _stop(f"One cluster at a time, nothing was done: give -i {other['config_file']} or -i {path}")
         for warning in read.warnings:
             Display().warning(str(warning))
         inventory.set_variable("all", "cluster", read.cluster)

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
+from data_miner.errors import ConfigError, Problem
 from miner_cluster.config_checks import worker_preset
 from miner_cluster.config_model import (
     ClusterFile,
@@ -24,6 +25,7 @@ from miner_cluster.config_model import (
     Storage,
     Worker,
 )
+from miner_cluster.value_types import dns_label
 
 #: the checkout, in which .state/ lies and from which run configs count
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -127,8 +129,11 @@ def resolve_cluster(
         config_file: where it lies; its directory names the cluster.
         run_config: overrides the file's; may count from the working directory.
         checkout: the directory that holds .state/ and the run configs.
+
+    Raises:
+        ConfigError: the file does not name the cluster, and its directory can't.
     """
-    name = file.cluster.name or config_file.resolve().parent.name
+    name = file.cluster.name or _directory_name(config_file)
     state_dir = checkout / ".state" / name
     return Cluster(
         name=name,
@@ -158,6 +163,20 @@ def resolve_cluster(
 def as_cluster(data: Mapping[str, Any]) -> Cluster:
     """Return the typed cluster from the Ansible variable; Ansible's own kinds of text become plain ones."""
     return Cluster.model_validate_json(json.dumps(data))
+
+
+def _directory_name(config_file: Path) -> str:
+    name = config_file.resolve().parent.name
+    try:
+        return dns_label(name)
+    except ValueError as error:
+        problem = Problem(
+            file=str(config_file),
+            key="cluster.name",
+            message=f"the directory's name {name!r} can't name the cluster, which {error}",
+            hint="add name: to the section cluster",
+        )
+        raise ConfigError([problem]) from error
 
 
 def _key(file: ClusterFile, state_dir: Path) -> Path:

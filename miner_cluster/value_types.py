@@ -30,14 +30,19 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
-def _dns_label(value: str) -> str:
+def dns_label(value: str) -> str:
+    """Check that a value is an RFC 1123 label.
+
+    Raises:
+        ValueError: in words, what one is.
+    """
     if not _LABEL.fullmatch(value):
         raise ValueError("should be an RFC 1123 name: lower-case letters, digits and -, at most 63")
     return value
 
 
 def _node_name(value: str) -> str:
-    _dns_label(value)
+    dns_label(value)
     if len(value) > MAX_NODE_NAME:
         raise ValueError(f"should have at most {MAX_NODE_NAME} characters")
     if value in _RESERVED_NODE_NAMES:
@@ -46,7 +51,7 @@ def _node_name(value: str) -> str:
 
 
 def _namespace(value: str) -> str:
-    _dns_label(value)
+    dns_label(value)
     if value.startswith(_RESERVED_NAMESPACES):
         raise ValueError("is Kubernetes's own namespace; choose one that may be created and removed")
     return value
@@ -123,7 +128,7 @@ def _range(size: Callable[[str], int]) -> Callable[[str], str]:
     return check
 
 
-DnsLabel = Annotated[str, AfterValidator(_dns_label)]
+DnsLabel = Annotated[str, AfterValidator(dns_label)]
 NodeName = Annotated[str, AfterValidator(_node_name)]
 Namespace = Annotated[str, AfterValidator(_namespace)]
 Ipv4 = Annotated[str, AfterValidator(_ipv4)]

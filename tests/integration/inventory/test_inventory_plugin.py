@@ -83,6 +83,13 @@ def test_an_inventory_that_is_not_there_is_named(play: Play, tmp_path: Path) -> 
     assert f"{tmp_path}/nowhere: no such file" in run.output
 
 
+def test_two_clusters_in_one_run_are_refused(play: Play, inventory: Path) -> None:
+    run = play("-i", str(HANDOFF))
+    assert run.code == 4
+    assert "One cluster at a time" in run.output
+    assert f"{inventory}/cluster_config.yaml" in run.output
+
+
 def test_a_directory_without_the_file_ends_ansible(play: Play, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert play(on=tmp_path / "empty").code != 0

@@ -61,6 +61,14 @@ def test_a_file_with_machines_only_is_enough(load: Load) -> None:
     assert cluster.nodes["one"].disk_limit_mb == 0
 
 
+def test_a_directory_that_cannot_name_a_cluster_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "My Lab" / "cluster_config.yaml"
+    path.parent.mkdir()
+    path.write_text("cluster: {nodes: {one: {ip: 192.0.2.1, role: master}}}\n")
+    with pytest.raises(ConfigError, match=r"'My Lab' can't name the cluster.*add name:"):
+        load_inventory(path)
+
+
 def test_every_shipped_inventory_loads_and_can_be_deployed() -> None:
     for name in ("lab", "production"):
         path = CHECKOUT / "inventory" / name / "cluster_config.yaml"
