@@ -1,0 +1,3 @@
+module data-miner/lab/pause
+
+go 1.22
