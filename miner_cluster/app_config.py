@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -22,6 +23,8 @@ class MinerConfig:
 
     merged: Merged
     typed: AppConfig
+    #: text of each yt-dlp plugin by its file name
+    plugins: dict[str, str] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -30,8 +33,8 @@ class MinerConfig:
 
     @property
     def digest(self) -> str:
-        """Changes when the text does."""
-        return hashlib.sha256(self.text.encode()).hexdigest()[:16]
+        """Changes when the text or a plugin does."""
+        return hashlib.sha256(json.dumps([self.text, self.plugins]).encode()).hexdigest()[:16]
 
 
 def load_miner_config(cluster: Cluster) -> MinerConfig:
@@ -44,7 +47,27 @@ def load_miner_config(cluster: Cluster) -> MinerConfig:
     typed = validate(merged)
     if problems := _misfits(cluster, merged, typed):
         raise ConfigError(problems)
-    return MinerConfig(merged=merged, typed=typed)
+    return MinerConfig(merged=merged, typed=typed, plugins=_plugins(cluster))
+
+
+def _plugins(cluster: Cluster) -> dict[str, str]:
+    """Read the yt-dlp plugins that the cluster names.
+
+    Raises:
+        ConfigError: the directory holds none.
+    """
+    if cluster.yt_dlp_plugins is None:
+        return {}
+    files = sorted((Path(cluster.yt_dlp_plugins) / "extractor").glob("*.py"))
+    if not files:
+        problem = Problem(
+            file=cluster.config_file,
+            key="yt_dlp_plugins",
+            message=f"there is no plugin in {cluster.yt_dlp_plugins}/extractor",
+            hint="put *.py files there, or remove the key",
+        )
+        raise ConfigError([problem])
+    return {file.name: file.read_text("utf-8") for file in files}
 
 
 def _overrides(cluster: Cluster) -> Layer:

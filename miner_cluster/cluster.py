@@ -104,6 +104,7 @@ class Cluster(Resolved):
     infrastructure: dict[str, ResolvedInfrastructure]
     k3s_app_overrides: dict[str, Any]
     run_config: str
+    yt_dlp_plugins: str | None = None
     lab: LabSection | None = None
 
     @property
@@ -155,7 +156,8 @@ def resolve_cluster(
         workers={name: _worker(name, worker) for name, worker in file.workers.items()},
         infrastructure={name: _service(name, service) for name, service in file.infrastructure.items()},
         k3s_app_overrides=file.k3s_app_overrides,
-        run_config=str(_run_config(run_config or file.run_config, checkout)),
+        run_config=str(_from_checkout(run_config or file.run_config, checkout)),
+        yt_dlp_plugins=str(_from_checkout(file.yt_dlp_plugins, checkout)) if file.yt_dlp_plugins else None,
         lab=file.lab,
     )
 
@@ -225,6 +227,6 @@ def _service(name: str, service: Infrastructure) -> ResolvedInfrastructure:
     )
 
 
-def _run_config(path: str, checkout: Path) -> Path:
+def _from_checkout(path: str, checkout: Path) -> Path:
     given = Path(path).expanduser()
     return given.absolute() if given.is_absolute() or given.exists() else checkout / given

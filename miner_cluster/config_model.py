@@ -143,8 +143,8 @@ class LabSection(Section):
 
     disk_mb: Annotated[int, Field(ge=2_000)]
     """Size of each node's disk."""
-    site_ip: Ipv4
-    """Address of the video site, in the nodes' subnet."""
+    site_ip: Ipv4 | None = None
+    """Address of the video site, in the nodes' subnet. Unset: there is no site."""
 
 
 def _default_presets() -> dict[DnsLabel, ResourcePreset]:
@@ -162,6 +162,8 @@ class ClusterFile(Section):
     lab: LabSection | None = None
     run_config: Text = "run_configs/glass_door.yaml"
     """What to mine; a path that counts from the checkout. -e run_config=PATH chooses another one."""
+    yt_dlp_plugins: Text | None = None
+    """Directory of yt-dlp plugins (extractor/*.py) for other sites; a path that counts from the checkout."""
     storage: Storage = Storage()
     image: Image = Image()
     seaweedfs: Seaweedfs = Seaweedfs()

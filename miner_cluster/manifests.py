@@ -17,10 +17,12 @@ from miner_cluster.manifests_storage import storage_items
 
 PHASES = ("seaweedfs", "namespace", "config", "policies", "infrastructure", "workers")
 CONFIG_MAP = "data-miner-config"
+PLUGINS_CONFIG_MAP = "yt-dlp-plugins"
 DATABASE = "data_miner"
 #: the user of the workers' image
 WORKER_UID = 10001
 _CONFIG_DIR = "/etc/data-miner"
+_PLUGINS_DIR = "/etc/data-miner-plugins"
 #: after the workers' own grace, for the interpreter to end
 _GRACE_S = 10
 
@@ -79,6 +81,14 @@ def _config(cluster: Cluster, config: MinerConfig) -> Iterator[Item]:
         vars=_common(cluster, "config", CONFIG_MAP, "config") | {"data": data},
         key="k3s_app_overrides",
     )
+    if config.plugins:
+        yield Item(
+            phase="config",
+            template="config/configmap.yaml.j2",
+            path="config/yt-dlp-plugins-configmap.yaml",
+            vars=_common(cluster, "config", PLUGINS_CONFIG_MAP, "config") | {"data": config.plugins},
+            key="yt_dlp_plugins",
+        )
 
 
 def _policies(cluster: Cluster) -> Iterator[Item]:
@@ -187,6 +197,7 @@ def _worker_vars(
     cluster: Cluster, stage: str, worker: ResolvedWorker, config: MinerConfig, images: Mapping[str, str]
 ) -> dict[str, Any]:
     image = app_image(cluster)
+    plugins = stage == "download" and bool(config.plugins)
     return {
         "stage": stage,
         "kind": worker.kind,
@@ -195,13 +206,15 @@ def _worker_vars(
         "image": image,
         "pull_policy": cluster.image.pull_policy,
         "pod_annotations": {"data-miner/config-hash": config.digest} | image_annotation(images, image),
-        "env": _worker_env(cluster, worker),
+        "env": _worker_env(cluster, worker) | ({"PYTHONPATH": _PLUGINS_DIR} if plugins else {}),
         "uid": WORKER_UID,
         "port": config.typed.worker.port,
         "grace_s": int(config.typed.worker.shutdown_grace_s) + _GRACE_S,
         "preset": cluster.resource_presets[worker.preset].model_dump(),
         "config_map": CONFIG_MAP,
         "config_dir": _CONFIG_DIR,
+        "plugins_config_map": PLUGINS_CONFIG_MAP if plugins else None,
+        "plugins_dir": f"{_PLUGINS_DIR}/yt_dlp_plugins/extractor",
         "shared_dir": str(PurePosixPath(cluster.storage.seaweedfs_mount).parent),
     }
 

@@ -312,3 +312,22 @@ def test_a_token_is_needed_only_for_selected_models_that_are_not_local(load: Loa
     assert needed(load(GOOD)) == {}
     assert needed(load(GOOD + extra.replace("MODEL", "org/model"))) == {"filter": "org/model"}
     assert needed(load(GOOD + extra.replace("MODEL", "/models/tiny"))) == {}
+
+
+def test_plugins_reach_the_downloads_alone_and_roll_them(render: Render, load: Load, tmp_path: Path) -> None:
+    plugin = tmp_path / "extractor" / "own.py"
+    plugin.parent.mkdir()
+    plugin.write_text("first = 1\n")
+    text = GOOD + f"yt_dlp_plugins: {tmp_path}\n"
+    before = {item["path"]: item["object"] for item in render(load(text))}
+    assert before["config/yt-dlp-plugins-configmap.yaml"]["data"] == {"own.py": "first = 1\n"}
+    using = {path for path, obj in before.items() if "data-miner-plugins" in str(obj)}
+    assert using == {"workers/download-statefulset.yaml"}
+    plugin.write_text("second = 2\n")
+    after = {item["path"]: item["object"] for item in render(load(text))}
+    assert before["workers/download-statefulset.yaml"] != after["workers/download-statefulset.yaml"]
+
+
+def test_a_directory_without_plugins_is_named(load: Load, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no plugin in"):
+        load_miner_config(load(GOOD + f"yt_dlp_plugins: {tmp_path}\n"))
