@@ -129,14 +129,27 @@ def _addresses(sections: Sections) -> Iterator[Finding]:
                 message=f"{node.ip} is the address of {other} too",
                 hint="give each node its own",
             )
-    if sections.lab is None:
-        return
-    if sections.lab.site_ip in first:
-        yield Finding(path=("lab", "site_ip"), message=f"is the address of {first[sections.lab.site_ip]}")
-    subnets = {str(ip_network(f"{ip}/24", strict=False)) for ip in (*first, sections.lab.site_ip)}
+    if sections.lab is not None:
+        yield from _lab_addresses(first, sections.lab.site_ip)
+
+
+def _lab_addresses(nodes: dict[str, str], site_ip: str | None) -> Iterator[Finding]:
+    places: dict[str, KeyPath] = {ip: ("cluster", "nodes", name, "ip") for ip, name in nodes.items()}
+    if site_ip in nodes:
+        yield Finding(path=("lab", "site_ip"), message=f"is the address of {nodes[site_ip]}")
+    elif site_ip:
+        places[site_ip] = ("lab", "site_ip")
+    for ip, path in places.items():
+        if ip.rpartition(".")[2] in {"0", "1", "255"}:
+            yield Finding(
+                path=path,
+                message=f"{ip} is an address that the lab's network needs itself",
+                hint="let it end with a number from 2 to 254",
+            )
+    subnets = {str(ip_network(f"{ip}/24", strict=False)) for ip in places}
     if len(subnets) > 1:
         yield Finding(
-            path=("lab", "site_ip"),
+            path=("lab", "site_ip") if site_ip else ("cluster", "nodes"),
             message=f"the addresses of a lab lie in one /24 subnet, these in {', '.join(sorted(subnets))}",
             hint="give the nodes and site_ip the same first three numbers",
         )
