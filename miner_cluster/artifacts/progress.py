@@ -1,0 +1,51 @@
+"""What the user sees while artifacts are made: a line at the start, one every 15 s, one at the end."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TextIO
+
+INTERVAL_S = 15.0
+
+
+@dataclass
+class Progress:
+    """Writes lines, from any thread; ``stream`` None writes none."""
+
+    stream: TextIO | None = field(default_factory=lambda: sys.stderr)
+    interval_s: float = INTERVAL_S
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def say(self, text: str) -> None:
+        """Write one line."""
+        if self.stream is not None:
+            with self._lock:
+                print(text, file=self.stream, flush=True)
+
+    @contextmanager
+    def during(self, name: str, activity: str) -> Iterator[None]:
+        """Write how long it has been going on, every now and then, until the block ends."""
+        done = threading.Event()
+        start = time.monotonic()
+
+        def tell() -> None:
+            while not done.wait(self.interval_s):
+                self.say(f"{name}: still {activity}, {time.monotonic() - start:.0f} s")
+
+        thread = threading.Thread(target=tell, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+
+def megabytes(size: int) -> str:
+    """Return a size in bytes as text, such as ``12.3 MB``."""
+    return f"{size / 1e6:.1f} MB" if size < 100e6 else f"{size / 1e6:.0f} MB"
