@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
@@ -29,14 +28,31 @@ def stage_counts(status: Status, project: str) -> dict[str, dict[str, int]]:
     return counts
 
 
+def node_counts(status: Status, project: str) -> dict[str, dict[str, int]]:
+    """Return what the workers of each machine finished as {node: {stage: number}}."""
+    counts: dict[str, dict[str, int]] = {}
+    for row in status.nodes:
+        if row["project"] == project:
+            counts.setdefault(row["node"], {})[row["stage"]] = int(row["items"])
+    return counts
+
+
 def status_json(status: Status) -> dict[str, Any]:
-    """Return the status for programs."""
-    plain = asdict(status)
-    del plain["items"]
-    plain["projects"] = [
-        {**project, "stages": stage_counts(status, project["project"])} for project in plain["projects"]
-    ]
-    return plain
+    """Return the status for programs; projects by name."""
+    return {
+        "projects": {
+            project["project"]: {
+                "videos": project["videos"],
+                "bytes": project["bytes"],
+                "frames": project["frames"],
+                "stages": stage_counts(status, project["project"]),
+                "nodes": node_counts(status, project["project"]),
+            }
+            for project in status.projects
+        },
+        "workers": status.workers,
+        "blocked_sites": status.blocked_sites,
+    }
 
 
 def print_status(status: Status, console: Console) -> None:
@@ -52,6 +68,8 @@ def print_status(status: Status, console: Console) -> None:
         for stage, counts in stage_counts(status, name).items():
             table.add_row(stage, *(_cell(state, counts[state.value]) for state in _COLUMNS))
         console.print(table)
+        for node, done in node_counts(status, name).items():
+            console.print(f"  {node} did " + ", ".join(f"{stage} {number}" for stage, number in done.items()))
     _print_workers(status, console)
     for site in status.blocked_sites:
         text = f"{site['site']} refuses us, next try in {site['seconds']:.0f} s: {site['reason']}"

@@ -78,6 +78,8 @@ class Status:
     projects: list[dict[str, Any]] = field(default_factory=list)
     #: project, stage, state, items
     items: list[dict[str, Any]] = field(default_factory=list)
+    #: project, node, stage, items: what the workers of each machine finished
+    nodes: list[dict[str, Any]] = field(default_factory=list)
     #: name, stage, node, item_id, seen_s
     workers: list[dict[str, Any]] = field(default_factory=list)
     #: site, seconds, reason
@@ -97,6 +99,7 @@ def read_status(connection: Connection, *, project: str | None = None, alive_s: 
         return Status(
             projects=connection.execute(_SQL["result_counts"], {"project": project}).fetchall(),
             items=connection.execute(_SQL["item_counts"], {"project": project}).fetchall(),
+            nodes=connection.execute(_SQL["node_counts"], {"project": project}).fetchall(),
             workers=connection.execute(_SQL["workers"], {"alive_s": alive_s}).fetchall(),
             blocked_sites=connection.execute(_SQL["blocked_sites"]).fetchall(),
         )

@@ -42,9 +42,11 @@ def enqueue(connection: Connection, items: Iterable[NewItem]) -> int:
     return len(connection.execute(_SQL["enqueue"], values).fetchall())
 
 
-def claim(connection: Connection, stage: Stage, *, worker: str, limit: int, lease_s: float) -> list[Item]:
+def claim(
+    connection: Connection, stage: Stage, *, worker: str, node: str, limit: int, lease_s: float
+) -> list[Item]:
     """Lease up to ``limit`` ready items of a stage; all of them share one lease token."""
-    values = {"stage": stage.value, "worker": worker, "limit": limit, "lease_s": lease_s}
+    values = {"stage": stage.value, "worker": worker, "node": node, "limit": limit, "lease_s": lease_s}
     rows = connection.execute(_SQL["claim"], values).fetchall()
     return [Item(**{**row, "stage": Stage(row["stage"])}) for row in rows]
 

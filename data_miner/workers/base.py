@@ -77,7 +77,12 @@ class Worker:
         for stage, function in self.stages:
             items = self._session.call(
                 lambda connection, stage=stage: leases.claim(  # type: ignore[misc]
-                    connection, stage, worker=self.process.name, limit=queue.batch_size, lease_s=queue.lease_s
+                    connection,
+                    stage,
+                    worker=self.process.name,
+                    node=self.process.node,
+                    limit=queue.batch_size,
+                    lease_s=queue.lease_s,
                 )
             )
             if items:

@@ -28,7 +28,9 @@ CREATE TABLE item (
     ready_at timestamptz NOT NULL DEFAULT now(),
     lease_token uuid,
     lease_until timestamptz,
+    -- who holds it or held it last, and on which machine
     worker text,
+    node text,
     -- why the last attempt failed, or why the item was skipped
     error text,
     result jsonb,

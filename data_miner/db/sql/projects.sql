@@ -35,6 +35,12 @@ SELECT project, stage, state, count(*) AS items FROM item
 WHERE %(project)s::text IS NULL OR project = %(project)s
 GROUP BY project, stage, state ORDER BY project, stage, state;
 
+-- name: node_counts
+-- What the workers of each machine finished.
+SELECT project, node, stage, count(*) AS items FROM item
+WHERE state = 'done' AND (%(project)s::text IS NULL OR project = %(project)s)
+GROUP BY project, node, stage ORDER BY project, node, stage;
+
 -- name: result_counts
 SELECT name AS project,
     (SELECT count(DISTINCT video) FROM video_origin WHERE video_origin.project = project.name) AS videos,

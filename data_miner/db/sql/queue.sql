@@ -28,7 +28,7 @@ WITH next AS (
     SELECT gen_random_uuid() AS lease_token
 )
 UPDATE item
-SET state = 'leased', attempts = attempts + 1, worker = %(worker)s,
+SET state = 'leased', attempts = attempts + 1, worker = %(worker)s, node = %(node)s,
     lease_token = token.lease_token, lease_until = now() + %(lease_s)s * interval '1 second'
 FROM next, token, project
 WHERE item.id = next.id AND project.name = item.project

@@ -36,7 +36,7 @@ def add_items(connection: Connection, count: int, *, project: str = "p", **field
 
 def take(connection: Connection, limit: int = 1, *, worker: str = "w", lease_s: float = 30) -> list[Item]:
     """Claim download items."""
-    return claim(connection, Stage.DOWNLOAD, worker=worker, limit=limit, lease_s=lease_s)
+    return claim(connection, Stage.DOWNLOAD, worker=worker, node="n", limit=limit, lease_s=lease_s)
 
 
 def states(connection: Connection) -> dict[str, str]:

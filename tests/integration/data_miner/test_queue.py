@@ -241,4 +241,4 @@ def test_finished_items_need_no_working_files(db: Connection) -> None:
 
 def test_stages_do_not_see_each_others_items(db: Connection) -> None:
     add_items(db, 1)
-    assert claim(db, Stage.EXTRACT, worker="w", limit=1, lease_s=9) == []
+    assert claim(db, Stage.EXTRACT, worker="w", node="n", limit=1, lease_s=9) == []

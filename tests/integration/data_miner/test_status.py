@@ -1,0 +1,56 @@
+"""What `data-miner status` says of a real database."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+from data_miner.config import Stage
+from data_miner.db.connect import Connection
+from data_miner.queue.items import Outcome
+from data_miner.queue.leases import bury, claim, complete
+
+from .factories import add_items
+
+
+def status(database: str, *arguments: str) -> str:
+    """What the command prints."""
+    return subprocess.run(
+        [sys.executable, "-m", "data_miner.cli", "status", *arguments],
+        env=os.environ | {"DATABASE_URL": database, "COLUMNS": "120"},
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+
+
+def finish(db: Connection, *, node: str) -> None:
+    (item,) = claim(db, Stage.DOWNLOAD, worker=f"w-{node}", node=node, limit=1, lease_s=30)
+    complete(db, [(item, Outcome(result={}))])
+
+
+def test_it_counts_by_state_and_by_the_machine_that_did_the_work(db: Connection, database: str) -> None:
+    add_items(db, 5)
+    for node in ("one", "two", "two"):
+        finish(db, node=node)
+    (item,) = claim(db, Stage.DOWNLOAD, worker="w", node="one", limit=1, lease_s=30)
+    bury(db, item, "HTTP 404")
+    project: dict[str, Any] = json.loads(status(database, "--json"))["projects"]["p"]
+    assert project["stages"] == {"download": {"ready": 1, "leased": 0, "done": 3, "skipped": 0, "dead": 1}}
+    assert project["nodes"] == {"one": {"download": 1}, "two": {"download": 2}}
+    assert (project["videos"], project["frames"]) == (0, 0)
+
+
+def test_people_see_a_table_with_the_machines_below(db: Connection, database: str) -> None:
+    add_items(db, 1)
+    finish(db, node="one")
+    lines = status(database).splitlines()
+    assert lines[0].startswith("p: 0 videos, 0.0 MiB, 0 frames")
+    assert "  one did download 1" in lines
+
+
+def test_an_empty_database_says_what_comes_next(database: str) -> None:
+    assert "No projects yet" in status(database)
