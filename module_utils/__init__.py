@@ -1,0 +1,1 @@
+"""Code that modules share and that runs on the nodes."""

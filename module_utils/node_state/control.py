@@ -1,0 +1,79 @@
+"""Look, plan, record, apply: the two things that the module node_state does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypedDict
+
+from .apply import apply
+from .model import Wanted
+from .observe import observe, observe_owned, require_disks
+from .plan import make_plan
+from .record import Record, open_record
+from .removal import make_removal
+from .steps import StartUnit, Step, difference, sentence
+
+
+class Result(TypedDict):
+    """What the module returns."""
+
+    changed: bool
+    changes: list[str]
+    diff: list[dict[str, str]]
+    stale: list[str]
+    deferred: list[str]
+    restarted: list[str]
+    kept: dict[str, str]
+
+
+def converge(wanted: Wanted, record_path: Path, *, check: bool) -> Result:
+    """Bring the machine into the wanted state.
+
+    The record is written before anything is made, so that what an interrupted run made is known as ours.
+
+    Raises:
+        StateError: the state can't be reached.
+    """
+    require_disks(wanted)
+    with open_record(record_path, read_only=check) as record:
+        plan = make_plan(wanted, observe(wanted), record.of(wanted.name))
+        if not check:
+            record.put(wanted.name, plan.owned)
+            apply(plan.steps, started=lambda step: _keep_start(record, wanted.name, step))
+    return _result(plan.steps, stale=plan.stale, deferred=plan.deferred)
+
+
+def uninstall(name: str, record_path: Path, *, wipe: bool, check: bool) -> Result:
+    """Remove what was made for a name.
+
+    Raises:
+        StateError: something can't be removed; running it again goes on from there.
+    """
+    with open_record(record_path, read_only=check) as record:
+        owned = record.of(name)
+        removal = make_removal(name, observe_owned(owned), owned, wipe=wipe)
+        if not check:
+            apply(removal.steps, started=lambda _: None)
+            record.put(name, removal.owned)
+    return _result(removal.steps, kept=dict(removal.kept))
+
+
+def _keep_start(record: Record, name: str, step: StartUnit) -> None:
+    owned = record.of(name)
+    record.put(name, replace(owned, units={**owned.units, step.name: step.started_with}))
+
+
+def _result(steps: Iterable[Step], **more: Any) -> Result:
+    steps = list(steps)
+    result: Result = {
+        "changed": bool(steps),
+        "changes": [sentence(step) for step in steps],
+        "diff": [difference(step) for step in steps],
+        "stale": list(more.get("stale", ())),
+        "deferred": list(more.get("deferred", ())),
+        "restarted": [step.name for step in steps if isinstance(step, StartUnit)],
+        "kept": more.get("kept", {}),
+    }
+    return result

@@ -1,0 +1,79 @@
+"""Reading the part of the machine that a wanted state, or the record, speaks of."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from ..mounts import mounts
+from . import kernel, packages, systemd, text
+from .files import look
+from .model import Kind, Observed, Owned, Seen, StateError, Wanted
+
+MIB = 1 << 20
+
+
+def observe(wanted: Wanted) -> Observed:
+    """Read what a plan needs."""
+    mounted = mounts()
+    generated = [text.sysctl_path(wanted.name), text.modules_path(wanted.name)]
+    files = [*generated, *(file.path for file in wanted.files), *(block.path for block in wanted.blocks)]
+    hashed = [*wanted.checksums, *(path for unit in wanted.units for path in unit.restart_on)]
+    plain = [*(directory.path for directory in wanted.directories), *wanted.absent]
+    seen = {path: _look(path, mounted) for path in {*plain, *_parents([*plain, *files, *hashed])}}
+    seen |= {path: look(path, sha256=True) for path in hashed}
+    seen |= {path: look(path, content=True) for path in files}
+    return Observed(
+        packages=packages.installed(wanted.packages),
+        modules={name: kernel.module_state(name) for name in wanted.modules},
+        paths=seen,
+        sysctls={key: kernel.read_sysctl(key) for key in [*wanted.sysctls, *wanted.sysctls_at_least]},
+        units=systemd.show(unit.name for unit in wanted.units),
+        mounts=frozenset(mounted),
+    )
+
+
+def observe_owned(owned: Owned) -> Observed:
+    """Read what a removal needs."""
+    mounted = mounts()
+    seen = {path: _look(path, mounted, children=True) for path in owned.directories}
+    seen |= {path: look(path) for path in owned.files}
+    seen |= {path: look(path, content=True) for path in owned.blocks}
+    return Observed(paths=seen, units=systemd.show(owned.units), mounts=frozenset(mounted))
+
+
+def require_disks(wanted: Wanted) -> None:
+    """Check the sizes of the file systems.
+
+    Raises:
+        StateError: one is too small, with both figures.
+    """
+    for disk in wanted.disks:
+        path = Path(disk.path)
+        while not path.exists():
+            path = path.parent
+        figures = os.statvfs(path)
+        size_mb = figures.f_blocks * figures.f_frsize // MIB
+        if size_mb < disk.at_least_mb:
+            raise StateError(
+                f"{disk.path} lies on a file system of {size_mb} MB and needs {disk.at_least_mb} MB: "
+                f"{disk.reason}"
+            )
+
+
+def _look(path: str, mounted: dict[str, str], *, children: bool = False) -> Seen:
+    """Look at a path, except at a mounted FUSE file system: a dead one hangs or fails."""
+    kind = mounted.get(path, "")
+    if kind == "fuse" or kind.startswith("fuse."):
+        return Seen(kind=Kind.DIRECTORY)
+    return look(path, children=children)
+
+
+def _parents(paths: Iterable[str]) -> Iterator[str]:
+    for path in paths:
+        parent = posixpath.dirname(path)
+        while parent not in {"/", ""}:
+            yield parent
+            parent = posixpath.dirname(parent)

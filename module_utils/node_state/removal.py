@@ -1,0 +1,98 @@
+"""Undoing what was made for a name, and nothing else: a pure plan from the record."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from . import text
+from .model import Kind, Observed, Owned
+from .plan import UNIT_DIRECTORY
+from .steps import (
+    EnableUnit,
+    ReloadSystemd,
+    RemoveDirectory,
+    RemoveFile,
+    Step,
+    StopUnit,
+    WipeDirectory,
+    WriteFile,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removal:
+    """What to do, in order; ``kept`` are directories that stay and why, ``owned`` is what stays recorded."""
+
+    steps: tuple[Step, ...]
+    owned: Owned
+    kept: Mapping[str, str]
+
+
+def make_removal(name: str, observed: Observed, owned: Owned, *, wipe: bool) -> Removal:
+    """Plan how to remove what was made for a name; directories with data only when they are to be wiped.
+
+    Packages stay, as others may need them by now, and so do kernel parameters until the next boot.
+    """
+    files = [path for path in sorted(owned.files) if observed.at(path).kind is not Kind.MISSING]
+    directories, kept = _directory_steps(set(files), observed, owned, wipe=wipe)
+    units_gone = any(path.startswith(UNIT_DIRECTORY) for path in files)
+    return Removal(
+        steps=(
+            *_unit_steps(observed, owned),
+            *(RemoveFile(path=path) for path in files),
+            *_block_steps(name, observed, owned),
+            *([ReloadSystemd()] if units_gone else []),
+            *directories,
+        ),
+        owned=Owned(directories={p: data for p, data in owned.directories.items() if _leads_to(p, kept)}),
+        kept=kept,
+    )
+
+
+def _unit_steps(observed: Observed, owned: Owned) -> Iterator[Step]:
+    """Stop units whose file was written here; others existed before and go on."""
+    for name in sorted(owned.units):
+        if UNIT_DIRECTORY + name in owned.files:
+            seen = observed.unit(name)
+            if not seen.down:
+                yield StopUnit(name=name)
+            if seen.enabled == "enabled":
+                yield EnableUnit(name=name, enabled=False)
+
+
+def _block_steps(name: str, observed: Observed, owned: Owned) -> Iterator[Step]:
+    for path in sorted(owned.blocks):
+        seen = observed.at(path)
+        if seen.content is not None and seen.attributes is not None:
+            rest = text.without_block(seen.content.decode(), name).encode()
+            if rest != seen.content:
+                yield WriteFile(path=path, before=seen.content, content=rest, attributes=seen.attributes)
+
+
+def _directory_steps(
+    gone: set[str], observed: Observed, owned: Owned, *, wipe: bool
+) -> tuple[list[Step], dict[str, str]]:
+    """Return the steps for directories, innermost first, and which stay although they are ours."""
+    steps: list[Step] = []
+    kept: dict[str, str] = {}
+    for path in sorted(owned.directories, key=lambda path: (-path.count("/"), path)):
+        seen = observed.at(path)
+        if seen.kind is Kind.MISSING:
+            continue
+        if mounts := sorted(mount for mount in observed.mounts if _leads_to(path, [mount])):
+            kept[path] = f"{mounts[0]} is mounted"
+        elif owned.directories[path] and not wipe:
+            kept[path] = "holds data"
+        elif owned.directories[path]:
+            steps.append(WipeDirectory(path=path))
+            gone.add(path)
+        elif {posixpath.join(path, child) for child in seen.children} <= gone:
+            steps.append(RemoveDirectory(path=path))
+            gone.add(path)
+    return steps, kept
+
+
+def _leads_to(path: str, others: Mapping[str, str] | list[str]) -> bool:
+    return any(other == path or other.startswith(path + "/") for other in others)
