@@ -1,0 +1,16 @@
+"""podman with the flags that this machine needs."""
+
+from __future__ import annotations
+
+from miner_cluster.lab.commands import run
+from miner_cluster.lab.containers import engine_flags
+from miner_cluster.lab.model import Host
+
+
+def podman(host: Host, *argv: str) -> str:
+    """Run podman and return what it prints.
+
+    Raises:
+        LabError: it failed.
+    """
+    return run("podman", *engine_flags(host), *argv)

@@ -1,0 +1,12 @@
+"""Machine-wide values that a lab changes, until the last lab is removed or this machine boots."""
+
+from __future__ import annotations
+
+#: what several machines with Kubernetes need at least
+LEAST = {
+    "fs.inotify.max_user_instances": 1024,
+    "fs.inotify.max_user_watches": 262_144,
+    "net.ipv4.ip_forward": 1,
+}
+#: what kubelets set
+KUBELET = ("kernel.panic", "kernel.panic_on_oops", "vm.overcommit_memory")
