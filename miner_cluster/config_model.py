@@ -88,6 +88,8 @@ class Image(Section):
 
     name: ImageName = "data-miner"
     tag: ImageTag = "local"
+    base: ImageReference = "python:3.12-slim"
+    """What it is built on, with python3 and its venv module; lab.local/... is built by the artifact store."""
     pull_policy: Literal["Never", "IfNotPresent", "Always"] = "Never"
 
 

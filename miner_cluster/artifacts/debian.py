@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,8 @@ class RootFilesystem:
     #: ``essential`` lacks apt
     variant: Literal["essential", "minbase"]
     packages: tuple[str, ...]
-    #: a script that gets the directory of the root file system, to change it at the end
+    #: scripts that get the directory of the root file system, before and after the packages are installed
+    prepare: Path | None = None
     customize: Path | None = None
     #: more patterns of files that are not unpacked
     leave_out: tuple[str, ...] = ()
@@ -47,16 +49,18 @@ def build_root_filesystem(shop: Workshop, wanted: RootFilesystem, tar: Path) -> 
         ArtifactError: mmdebstrap failed.
     """
     options = [*_LEFT_OUT, *(f"path-exclude={pattern}" for pattern in wanted.leave_out)]
-    hooks = ['rm -f "$1/etc/resolv.conf" "$1/etc/hostname"']
+    hooks = ['--customize-hook=rm -f "$1/etc/resolv.conf" "$1/etc/hostname"']
+    if wanted.prepare:
+        hooks.append(f'--essential-hook=sh {shlex.quote(str(wanted.prepare))} "$1"')
     if wanted.customize:
-        hooks.append(f'sh -eu {wanted.customize} "$1"')
+        hooks.append(f'--customize-hook=sh {shlex.quote(str(wanted.customize))} "$1"')
     shop.run(
         "mmdebstrap",
         "--quiet",
         f"--variant={wanted.variant}",
         f"--include={','.join(wanted.packages)}",
         *(f"--dpkgopt={option}" for option in options),
-        *(f"--customize-hook={hook}" for hook in hooks),
+        *hooks,
         wanted.suite,
         tar,
         *sources(wanted.suite, mirror()),

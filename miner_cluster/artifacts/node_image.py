@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from miner_cluster.artifacts.debian import RootFilesystem, build_root_filesystem, mirror
 from miner_cluster.artifacts.machine import architecture
 from miner_cluster.artifacts.recipe import Recipe, Workshop, files_digest
 
 REFERENCE = "lab.local/node:bookworm"
+FILE = "node.tar"
 #: later releases' systemd refuses machines with version 1 control groups
-SUITE = "bookworm"
+SUITE: Final = "bookworm"
 
 
 def recipe(lab: Path) -> Recipe:
@@ -27,8 +28,8 @@ def recipe(lab: Path) -> Recipe:
             customize=inputs / "customize",
             leave_out=("/usr/lib/sysctl.d/*",),
         )
-        build_root_filesystem(shop, wanted, shop.output / "node.tar")
-        return {"reference": REFERENCE}
+        build_root_filesystem(shop, wanted, shop.output / FILE)
+        return {}
 
     return Recipe(
         name="node-image",
@@ -41,4 +42,6 @@ def recipe(lab: Path) -> Recipe:
         },
         estimate="about a minute",
         build=build,
+        file=FILE,
+        reference=REFERENCE,
     )

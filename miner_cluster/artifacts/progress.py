@@ -47,5 +47,5 @@ class Progress:
 
 
 def megabytes(size: int) -> str:
-    """Return a size in bytes as text, such as ``12.3 MB``."""
-    return f"{size / 1e6:.1f} MB" if size < 100e6 else f"{size / 1e6:.0f} MB"
+    """Return a size in bytes as text, to three figures."""
+    return f"{size / 1e6:.3g} MB"

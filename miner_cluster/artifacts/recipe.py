@@ -12,6 +12,8 @@ from typing import Any, Protocol
 
 from data_miner.errors import MinerError
 
+_CHUNK = 1 << 20
+
 
 class ArtifactError(MinerError):
     """An artifact can't be had; the text says which and what to do."""
@@ -34,6 +36,9 @@ class Workshop(Protocol):
             ArtifactError: it failed; with the end of what it printed.
         """
 
+    def check(self) -> None:
+        """End the build where it was given up; for work that is done without commands."""
+
     def need(self, recipe: Recipe) -> Path:
         """Return the directory of another artifact, built first where it is not there."""
 
@@ -53,6 +58,10 @@ class Recipe:
     estimate: str
     #: fills ``output``; what it returns is kept in the manifest as ``facts``
     build: Callable[[Workshop], dict[str, Any]] = field(compare=False)
+    #: the one file that matters; empty where it is the whole directory
+    file: str = ""
+    #: the full name of an image
+    reference: str = ""
     #: a sentence for people where the artifact stands in for another one, else empty
     stand_in: str = ""
     #: says what happens: ``building`` or ``fetching``
@@ -64,6 +73,15 @@ class Recipe:
         content = {"version": self.version, "inputs": self.inputs}
         text = json.dumps(content, sort_keys=True, default=_refuse)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def file_sha256(path: Path) -> str:
+    """Return the digest of a file's content."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def files_digest(root: Path, patterns: Iterable[str]) -> str:

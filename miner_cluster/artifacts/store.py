@@ -25,13 +25,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from miner_cluster.artifacts.commands import Commands
 from miner_cluster.artifacts.progress import Progress, megabytes
-from miner_cluster.artifacts.recipe import ArtifactError, Recipe
+from miner_cluster.artifacts.recipe import ArtifactError, Recipe, file_sha256
 
 MANIFEST = "manifest.json"
 #: sizes and times of the files when their checksums were last found right
 STAMP = ".verified.json"
 LOG = "build.log"
-_CHUNK = 1 << 20
 
 
 class StoredFile(BaseModel):
@@ -66,12 +65,6 @@ class Artifact:
 
     path: Path
     manifest: Manifest
-
-    @property
-    def file(self) -> Path:
-        """The file of an artifact that has just one."""
-        (name,) = self.manifest.files
-        return self.path / name
 
 
 def cache_root(environment: Mapping[str, str] | None = None) -> Path:
@@ -202,6 +195,10 @@ class _Workshop:
             pass_fds=[self._lock],
         )
 
+    def check(self) -> None:
+        """Raise Interrupted where the builds were given up."""
+        self._store.commands.check()
+
     def need(self, recipe: Recipe) -> Path:
         """Return the directory of another artifact."""
         return self._store.ensure(recipe).path
@@ -295,15 +292,6 @@ def _overall(files: Mapping[str, StoredFile]) -> str:
         return next(iter(files.values())).sha256
     lines = "".join(f"{file.sha256}  {name}\n" for name, file in sorted(files.items()))
     return hashlib.sha256(lines.encode()).hexdigest()
-
-
-def file_sha256(path: Path) -> str:
-    """Return the digest of a file's content."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _load(directory: Path) -> Artifact | None:

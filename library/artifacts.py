@@ -1,0 +1,119 @@
+#!/usr/bin/python
+"""Ansible module: what a cluster needs from outside, in this user's cache."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: artifacts
+short_description: Fetch or build what a cluster needs from outside, once
+description:
+  - Makes what the configuration names and the cache lacks. The k3s program is the real release where it can
+    be reached, and else, in a lab, a stand-in that is compiled here; images named C(lab.local/) are built
+    from Debian packages; a lab also gets the file system of its machines and the clips of its video site.
+  - The cache is C($DATA_MINER_CACHE), else C(data-miner) in the user's cache directory. Artifacts are found
+    there by what they are made of, so that every clone of the repository shares them.
+  - Files of a k3s release that were put into C(downloads/k3s/<version>/) of the cache need no internet.
+    C($DATA_MINER_K3S_RELEASES) names a mirror of the releases.
+  - Runs on the controller.
+options:
+  cluster:
+    description: The variable C(cluster) of the inventory.
+    type: dict
+    required: true
+attributes:
+  check_mode:
+    support: full
+    description: Makes nothing, and says what would be made; its checksums and image IDs are empty then.
+  diff_mode: {support: full}
+author: [data-miner]
+"""
+
+EXAMPLES = r"""
+- name: Fetch or build what the cluster needs
+  artifacts:
+    cluster: "{{ cluster }}"
+  register: artifacts
+  delegate_to: localhost
+  run_once: true
+"""
+
+RETURN = r"""
+made:
+  description: Names of the artifacts that were made, or that would be.
+  type: list
+  elements: str
+  returned: always
+artifacts:
+  description:
+    - C(k3s), the program, as path, sha256, version, source and stand_in.
+    - C(airgap), archives of images that each node imports when it starts, as paths with their sha256.
+    - C(images), archives of the images that pods run, as reference, path, image_id and stand_in.
+    - C(base_image), the archive that the workers' image is built on, as reference, path and image_id; null
+      where the base comes from a registry.
+    - C(node_image), the file system of a lab's machines, as reference and path; null for other clusters.
+    - C(clips), the path of the directory of a lab's video clips; null for other clusters.
+    - C(stand_ins), a sentence about each thing that stands in for another one.
+  type: dict
+  returned: always
+"""
+
+import os
+import threading
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from data_miner.errors import MinerError
+from miner_cluster.artifacts.builder import ensure_all
+from miner_cluster.artifacts.plan import missing, plan, result
+from miner_cluster.artifacts.progress import Progress
+from miner_cluster.artifacts.store import Store
+from miner_cluster.cluster import as_cluster
+
+
+def make(data: dict[str, Any], store: Store, *, check_mode: bool) -> dict[str, Any]:
+    """Make what the cluster needs, unless in check mode, and return what the module returns.
+
+    Raises:
+        MinerError: something can't be had.
+    """
+    wanted = plan(as_cluster(data), store)
+    lacking = missing(wanted, store)
+    if not check_mode:
+        ensure_all(store, wanted.recipes())
+    return {
+        "changed": bool(lacking),
+        "made": [recipe.name for recipe in lacking],
+        "diff": {"before": "", "after": "".join(f"{recipe.name}: {recipe.source}\n" for recipe in lacking)},
+        "artifacts": result(wanted, store),
+    }
+
+
+def end_with_parent(store: Store) -> None:
+    """Give the builds up when the play that asked for them has ended."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while not threading.Event().wait(1):
+            if os.getppid() != parent:
+                store.commands.cancel()
+                return
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def main() -> None:
+    """Run as an Ansible module."""
+    arguments: dict[str, Any] = {"cluster": {"type": "dict", "required": True}}
+    module = AnsibleModule(argument_spec=arguments, supports_check_mode=True)
+    store = Store(progress=Progress(stream=None))
+    end_with_parent(store)
+    try:
+        values = make(module.params["cluster"], store, check_mode=module.check_mode)
+    except MinerError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**values)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""Programs from Go modules, by a compiler that comes as a wheel."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from miner_cluster.artifacts.machine import architecture
+from miner_cluster.artifacts.recipe import Recipe, Workshop
+from miner_cluster.artifacts.wheels import unpack_tree, wheels
+
+
+def compiler(lab: Path) -> Recipe:
+    """Return the recipe of the compiler's wheel, from the directory lab/ of the repository."""
+    return wheels("go", lab / "go-requirements.lock", estimate="about half a minute")
+
+
+def go_build(
+    shop: Workshop,
+    toolchain: Recipe,
+    module: Path,
+    output: Path,
+    *,
+    package: str = ".",
+    variables: Mapping[str, str] | None = None,
+) -> None:
+    """Build a static program from the directory of a go.mod, which is not written to.
+
+    Args:
+        shop: where to work.
+        toolchain: the compiler.
+        module: the directory.
+        output: the program.
+        package: the program's, as seen from the directory.
+        variables: values that the linker sets, by the full names of Go variables.
+
+    Raises:
+        ArtifactError: a module can't be fetched, or doesn't compile.
+    """
+    root = shop.scratch / "go"
+    unpack_tree(shop.need(toolchain), "go/", root)
+    flags = ["-s", "-w", *(f"-X={name}={value}" for name, value in (variables or {}).items())]
+    shop.run(
+        *(root / "bin" / "go", "build", "-trimpath", f"-ldflags={' '.join(flags)}", "-o", output, package),
+        cwd=module,
+        env=_environment(shop, root),
+    )
+
+
+def _environment(shop: Workshop, root: Path) -> dict[str, str]:
+    """Return what makes the result depend on nothing but the sources and the compiler."""
+    modules = os.environ.get("GOMODCACHE") or str(shop.cache / "go" / "modules")
+    return {
+        "CGO_ENABLED": "0",
+        "GOARCH": architecture(),
+        "GOCACHE": str(shop.cache / "go" / "build"),
+        "GOFLAGS": "-buildvcs=false -mod=readonly -modcacherw",
+        "GOMODCACHE": modules,
+        "GOOS": "linux",
+        "GOPATH": str(shop.cache / "go"),
+        "GOROOT": str(root),
+        "GOTOOLCHAIN": "local",
+        "GOWORK": "off",
+    }
