@@ -1,0 +1,49 @@
+# The workers' image. Any base with python3 3.11 to 3.13 and its venv module will do:
+#   podman build --network=host --build-arg BASE_IMAGE=debian-with-python3 .
+# The same inputs give the same image: build with --timestamp (podman) or SOURCE_DATE_EPOCH (docker).
+ARG BASE_IMAGE=docker.io/library/python:3.12-slim
+
+# Dependencies only: rebuilt when the lock changes, not when the code does.
+FROM ${BASE_IMAGE} AS dependencies
+COPY image/requirements.lock /build/
+# Optional secrets: "ca" is a bundle of certificates and "pip" a pip.conf, where the network needs its own.
+# pip stays behind in /opt/pip. Byte code that is never checked against time stamps is the same each time.
+RUN --mount=type=secret,id=ca,target=/run/secrets/ca.crt \
+    --mount=type=secret,id=pip,target=/run/secrets/pip.conf \
+    set -eu; \
+    if [ -s /run/secrets/ca.crt ]; then export PIP_CERT=/run/secrets/ca.crt; fi; \
+    if [ -s /run/secrets/pip.conf ]; then export PIP_CONFIG_FILE=/run/secrets/pip.conf; fi; \
+    python3 -m venv /opt/pip; \
+    python3 -m venv --without-pip /opt/venv; \
+    /opt/pip/bin/python -m pip --python /opt/venv/bin/python install --quiet --no-cache-dir --no-compile \
+        --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r /build/requirements.lock; \
+    site=$(/opt/venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); \
+    find "$site" -type d -name tests -prune -exec rm -rf {} +; \
+    echo /opt/app > "$site/data_miner.pth"; \
+    printf '#!/opt/venv/bin/python\nfrom data_miner.cli import app\n\napp(prog_name="data-miner")\n' \
+        > /opt/venv/bin/data-miner; \
+    chmod 0755 /opt/venv/bin/data-miner; \
+    PYTHONHASHSEED=0 /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash "$site"
+
+FROM ${BASE_IMAGE} AS code
+COPY data_miner /opt/app/data_miner
+# The same modes whatever the umask under which the repository was cloned.
+RUN chmod -R u=rwX,go=rX /opt/app; \
+    PYTHONHASHSEED=0 python3 -m compileall -q --invalidation-mode unchecked-hash /opt/app
+
+FROM ${BASE_IMAGE}
+LABEL org.opencontainers.image.title="data-miner" \
+      org.opencontainers.image.description="Workers that mine videos for frames" \
+      org.opencontainers.image.licenses="Apache-2.0"
+ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
+    HOME=/tmp \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    OMP_NUM_THREADS=1
+COPY --from=dependencies /opt/venv /opt/venv
+# The code comes last, so that a change of it moves kilobytes.
+COPY --from=code /opt/app /opt/app
+WORKDIR /tmp
+USER 10001:10001
+EXPOSE 8080
+CMD ["python", "-m", "data_miner.cli", "--help"]

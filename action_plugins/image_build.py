@@ -1,0 +1,67 @@
+"""Action plugin image_build, documented in library: the workers' image in the controller's cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from data_miner.errors import MinerError
+from miner_cluster.images import cache
+from miner_cluster.images.worker_image import BaseImage
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+_BASE = {
+    "reference": {"type": "str", "required": True},
+    "path": {"type": "path", "required": True},
+    "image_id": {"type": "str", "required": True},
+}
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """Works in Ansible's own process: nothing is started where nothing is to do."""
+
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return what the documentation says."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _, options = self.validate_argument_spec(
+            {
+                "base_image": {"type": "dict", "options": _BASE},
+                "log_file": {"type": "path", "required": True},
+            }
+        )
+        log_file = Path(options["log_file"])
+        try:
+            return result | _converge(options["base_image"], log_file, look_only=self._task.check_mode)
+        except MinerError as error:
+            raise AnsibleActionFail(f"{error}\n{log_file} has all that was said.") from None
+
+
+def _converge(base: dict[str, str] | None, log_file: Path, *, look_only: bool) -> dict[str, Any]:
+    if base and not base["image_id"]:
+        return _absent()  # under --check even the base is not there yet
+    image = (
+        BaseImage(reference=base["reference"], path=Path(base["path"]), image_id=base["image_id"])
+        if base
+        else None
+    )
+    found = cache.find(CHECKOUT, image)
+    if found is None and look_only:
+        return _absent()
+    built = found or cache.build(CHECKOUT, image, log_file, tell=Display().display)
+    changes = [] if found else [f"build the workers' image {built.image_id}"]
+    return {
+        "changed": found is None,
+        "changes": changes,
+        "image_id": built.image_id,
+        "path": str(built.path),
+    }
+
+
+def _absent() -> dict[str, Any]:
+    return {"changed": True, "changes": ["build the workers' image"], "image_id": "", "path": ""}

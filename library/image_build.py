@@ -1,0 +1,64 @@
+#!/usr/bin/python
+"""Documentation of the action plugin image_build, which does the work on the controller."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: image_build
+short_description: Build the workers' image where its sources changed
+description:
+  - The package's sources, the Dockerfile, the lock of its dependencies and the base image decide. An image
+    that this user built from the same ones is found in the cache in milliseconds.
+  - Builds with buildah, in a storage of its own. The same sources give the same image ID everywhere.
+  - Runs on the controller, within Ansible, so that it says how a build goes on.
+options:
+  base_image:
+    description:
+      - The image that it stands on, an archive on the controller. Unset, the Dockerfile's own base is pulled.
+    type: dict
+    suboptions:
+      reference:
+        description: Its name, for messages.
+        type: str
+        required: true
+      path:
+        description: An OCI or docker archive.
+        type: path
+        required: true
+      image_id:
+        description: Digest of its configuration; empty where C(--check) can't know it yet.
+        type: str
+        required: true
+  log_file:
+    description: What a build prints goes there; watch it with C(tail -f).
+    type: path
+    required: true
+attributes:
+  check_mode:
+    support: full
+    description: Builds nothing; the ID is empty where there is no image yet.
+author: [data-miner]
+"""
+
+EXAMPLES = r"""
+- name: Build the workers' image
+  image_build:
+    log_file: .state/lab/image-build.log
+  register: _image_built
+"""
+
+RETURN = r"""
+image_id:
+  description: Digest of the image's configuration, as kubelet and containerd name it.
+  type: str
+  returned: always
+path:
+  description: The image as an OCI layout.
+  type: str
+  returned: always
+changes:
+  description: What was done, or would be.
+  type: list
+  elements: str
+  returned: always
+"""

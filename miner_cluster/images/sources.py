@@ -1,0 +1,60 @@
+"""What the workers' image is made of. The same content gives the same image, so it decides what is built."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from miner_cluster.artifacts.recipe import ArtifactError
+
+#: the files that enter a build besides the package; .dockerignore lets nothing else in
+LOCK = "image/requirements.lock"
+DOCKERFILE = "Dockerfile"
+IGNORES = ".dockerignore"
+PACKAGE = "data_miner"
+_BASE = re.compile(r"^ARG BASE_IMAGE=(\S+)$", re.MULTILINE)
+
+
+def package_files(checkout: Path) -> Iterator[Path]:
+    """Yield the files of the package in a fixed order, leaving out what .dockerignore leaves out."""
+    for directory, names, files in os.walk(checkout / PACKAGE):
+        names[:] = sorted(name for name in names if not _ignored(name))
+        yield from (Path(directory, name) for name in sorted(files) if not _ignored(name))
+
+
+def sources_digest(checkout: Path) -> str:
+    """Return a digest of everything from the checkout that enters the image.
+
+    Raises:
+        ArtifactError: a file is missing or can't be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        for path in (checkout / DOCKERFILE, checkout / IGNORES, checkout / LOCK, *package_files(checkout)):
+            runs = "x" if path.stat().st_mode & 0o111 else "-"
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            digest.update(f"{path.relative_to(checkout)} {runs} {content}\n".encode())
+    except OSError as error:
+        raise ArtifactError(
+            f"{error.filename}: {error.strerror}; restore it from the repository: the workers' image needs it"
+        ) from error
+    return digest.hexdigest()
+
+
+def default_base(checkout: Path) -> str:
+    """Return the base image that the Dockerfile names.
+
+    Raises:
+        ArtifactError: it names none.
+    """
+    dockerfile = checkout / DOCKERFILE
+    if found := _BASE.search(dockerfile.read_text("utf-8")):
+        return found.group(1)
+    raise ArtifactError(f"{dockerfile} has no line ARG BASE_IMAGE=REFERENCE; add it")
+
+
+def _ignored(name: str) -> bool:
+    return name.startswith(".") or name == "__pycache__"

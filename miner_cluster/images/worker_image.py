@@ -1,0 +1,212 @@
+"""The recipe of the workers' image: built with buildah, kept as an OCI layout in the artifact store.
+
+buildah keeps its images and layers in a storage of its own below the cache, never in the user's. Layers that
+an earlier build compressed are not compressed again: hard links make them part of the new layout.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import platform
+import re
+import tarfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from miner_cluster.artifacts.recipe import ArtifactError, Recipe, Workshop
+from miner_cluster.images import pip_settings
+from miner_cluster.images.layout import (
+    INDEX,
+    LAYOUT,
+    MANIFEST_TYPE,
+    MARKER,
+    Descriptor,
+    blob_name,
+    digest_of,
+    encode,
+)
+from miner_cluster.images.sources import DOCKERFILE, IGNORES, default_base, sources_digest
+
+NAME = "worker-image"
+#: changes when this module makes another image of the same sources
+_VERSION = "1"
+#: time stamp of all files, in seconds: the first day that zip archives can hold
+_TIMESTAMP = "315532800"
+_TAG = "worker:built"
+_ID = re.compile(r"^[0-9a-f]{64}$", re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseImage:
+    """What the workers' image stands on; ``path`` None is pulled from its registry."""
+
+    reference: str
+    path: Path | None = None
+    image_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """A compressed layer that is at hand."""
+
+    descriptor: Descriptor
+    path: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Buildah:
+    """buildah, with a storage below the compilers' caches."""
+
+    shop: Workshop
+    home: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "home", self.shop.cache / "buildah")
+
+    def __call__(self, command: str, *arguments: str, cwd: Path | None = None) -> str:
+        storage = ("--root", str(self.home / "storage"), "--runroot", str(self.home / "run"))
+        return self.shop.run("buildah", *storage, command, *arguments, cwd=cwd)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other builds out of the storage, and clear away what a killed one left in it."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        with (self.home / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self("rm", "--all")
+            yield
+
+
+def worker_image(checkout: Path, base: BaseImage | None, known: Mapping[str, Layer]) -> Recipe:
+    """Return the recipe of the image for the sources as they are now.
+
+    Args:
+        checkout: the repository.
+        base: None is the one that the Dockerfile names.
+        known: layers at hand, by the digest of their uncompressed content.
+
+    Raises:
+        ArtifactError: the sources are incomplete.
+    """
+    sources = sources_digest(checkout)
+    chosen = base or BaseImage(reference=default_base(checkout))
+
+    def build(shop: Workshop) -> dict[str, Any]:
+        buildah = _Buildah(shop=shop)
+        with buildah.alone():
+            base_id = _pull(buildah, chosen)
+            _build(buildah, checkout, base_id)
+            if sources_digest(checkout) != sources:
+                raise ArtifactError("the sources changed while the image was built; run again")
+            made = shop.scratch / "pushed"
+            _push(buildah, made, known)
+        return _complete(made, shop.output, known) | {"base": base_id}
+
+    return Recipe(
+        name=NAME,
+        version=_VERSION,
+        source=f"Dockerfile on {chosen.reference}",
+        inputs={
+            "sources": sources,
+            "base": chosen.image_id or chosen.reference,
+            "machine": platform.machine(),
+        },
+        estimate="about a minute",
+        build=build,
+    )
+
+
+def _pull(buildah: _Buildah, base: BaseImage) -> str:
+    """Return the ID, as buildah writes it, of the base image in its storage."""
+    if base.path is None:
+        said = buildah("pull", "--quiet", "--policy", "missing", base.reference)
+    else:
+        said = buildah("pull", "--quiet", f"{_transport(base.path)}:{base.path}")
+    found = _ID.search(said)
+    if found is None:
+        raise ArtifactError(f"buildah pulled {base.reference} but named no image: {said!r}")
+    if base.image_id not in (None, f"sha256:{found[0]}"):
+        raise ArtifactError(
+            f"the base image {base.reference} is sha256:{found[0]} instead of {base.image_id}; "
+            f"remove {base.path} and run again"
+        )
+    return found[0]
+
+
+def _transport(archive: Path) -> str:
+    try:
+        with tarfile.open(archive) as tar:
+            names = {name.removeprefix("./") for name in tar.getnames()}
+    except (OSError, tarfile.TarError) as error:
+        raise ArtifactError(f"{archive} can't be read ({error}); remove it and run again") from error
+    return "oci-archive" if MARKER in names else "docker-archive"
+
+
+def _build(buildah: _Buildah, checkout: Path, base_id: str) -> None:
+    buildah(
+        "build",
+        *("--isolation", "chroot", "--network", "host", "--format", "oci", "--layers"),
+        *("--timestamp", _TIMESTAMP, "--identity-label=false", "--pull=never"),
+        *("--build-arg", f"BASE_IMAGE={base_id}"),
+        *_secrets(buildah.shop.scratch),
+        *("--ignorefile", IGNORES, "--file", DOCKERFILE, "--tag", _TAG),
+        ".",
+        cwd=checkout,
+    )
+
+
+def _secrets(scratch: Path) -> list[str]:
+    arguments = []
+    if bundle := pip_settings.ca_bundle(os.environ):
+        arguments += ["--secret", f"id=ca,src={bundle}"]
+    if text := pip_settings.pip_conf(os.environ):
+        conf = scratch / "pip.conf"
+        conf.touch(0o600)
+        conf.write_text(text, "utf-8")
+        arguments += ["--secret", f"id=pip,src={conf}"]
+    return arguments
+
+
+def _push(buildah: _Buildah, made: Path, known: Mapping[str, Layer]) -> None:
+    """Write the layout; an empty file in the place of a known layer makes buildah pass over it."""
+    for digest in known:
+        placeholder = made / blob_name(digest)
+        placeholder.parent.mkdir(parents=True, exist_ok=True)
+        placeholder.touch()
+    buildah("push", "--quiet", "--compression-format", "zstd", _TAG, f"oci:{made}:built")
+
+
+def _complete(made: Path, output: Path, known: Mapping[str, Layer]) -> dict[str, Any]:
+    """Fill the artifact with the layout, known layers in their places; return its facts."""
+    (pushed,) = json.loads((made / INDEX).read_bytes())["manifests"]
+    manifest = json.loads((made / blob_name(pushed["digest"])).read_bytes())
+    config = json.loads((made / blob_name(manifest["config"]["digest"])).read_bytes())
+    (output / blob_name(pushed["digest"])).parent.mkdir(parents=True)
+    layers: dict[str, Descriptor] = {}
+    for diff_id, layer in zip(config["rootfs"]["diff_ids"], manifest["layers"], strict=True):
+        if layer["digest"] == diff_id and diff_id in known:
+            layers[diff_id] = known[diff_id].descriptor
+            os.link(known[diff_id].path, output / blob_name(layers[diff_id]["digest"]))
+        else:
+            layers[diff_id] = layer
+            (made / blob_name(layer["digest"])).rename(output / blob_name(layer["digest"]))
+    (made / blob_name(manifest["config"]["digest"])).rename(output / blob_name(manifest["config"]["digest"]))
+    content = encode(
+        {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST_TYPE,
+            "config": manifest["config"],
+            "layers": list(layers.values()),
+        }
+    )
+    digest = digest_of(content)
+    (output / blob_name(digest)).write_bytes(content)
+    entry = {"mediaType": MANIFEST_TYPE, "digest": digest, "size": len(content)}
+    (output / INDEX).write_bytes(encode({"schemaVersion": 2, "manifests": [entry]}))
+    (output / MARKER).write_bytes(encode(LAYOUT))
+    return {"image_id": manifest["config"]["digest"], "layers": layers}
