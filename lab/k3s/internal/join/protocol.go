@@ -1,0 +1,53 @@
+// Package join is how a node gets its certificates and the cluster's settings from the server, on the API
+// server's own port: /cacerts and /ping for anyone, /v1-k3s/join for those who know the token's secret.
+package join
+
+// The paths that the server answers itself, ahead of Kubernetes.
+const (
+	pathCACerts = "/cacerts"
+	pathPing    = "/ping"
+	pathJoin    = "/v1-k3s/join"
+)
+
+// The certificates that a node asks for, by file name below agent/.
+const (
+	KubeletClient  = "client-kubelet"
+	KubeletServing = "serving-kubelet"
+	ProxyClient    = "client-kube-proxy"
+	NodeClient     = "client-k3s-controller"
+)
+
+// Certificates lists what every node asks for.
+var Certificates = []string{KubeletClient, KubeletServing, ProxyClient, NodeClient}
+
+// Request is what a node sends.
+type Request struct {
+	NodeName string            `json:"nodeName"`
+	NodeIP   string            `json:"nodeIP"`
+	Requests map[string]string `json:"requests"` // PEM certificate requests by name
+}
+
+// Response is what the server answers.
+type Response struct {
+	Certificates map[string]string `json:"certificates"` // PEM certificates by name
+	ClientCA     string            `json:"clientCA"`
+	Cluster      Cluster           `json:"cluster"`
+}
+
+// Cluster holds the settings that the server decides for all nodes.
+type Cluster struct {
+	ClusterCIDR          string `json:"clusterCIDR"`
+	ServiceCIDR          string `json:"serviceCIDR"`
+	NodePorts            string `json:"nodePorts"`
+	ClusterDNS           string `json:"clusterDNS"`
+	ClusterDomain        string `json:"clusterDomain"`
+	WithoutProxy         bool   `json:"withoutProxy"`
+	WithoutNetworkPolicy bool   `json:"withoutNetworkPolicy"`
+}
+
+// Settings is the file by which the launcher tells the API server's process what to answer.
+type Settings struct {
+	TLSDir      string   `json:"tlsDir"`
+	SecretFiles []string `json:"secretFiles"` // files with a token each that a node may join with
+	Cluster     Cluster  `json:"cluster"`
+}
