@@ -2,29 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
 from miner_cluster.cluster import Cluster
 from miner_cluster.quantities import memory_bytes, millicores, split_range
 
 
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What one pod requests: ``cpu`` in thousandths of a core, ``memory`` in bytes; and where it may run."""
+
+    name: str
+    cpu: int
+    memory: int
+    schedule_on: Literal["all", "master", "gpu"] = "all"
+
+
+def fixed_requests(cluster: Cluster) -> dict[str, list[Request]]:
+    """Return the pods that must run on a certain machine, by its name."""
+    storage = cluster.seaweedfs.preset
+    fixed = {
+        name: [_request(cluster, f"volume-{name}", storage), _request(cluster, "mount", storage)]
+        for name in cluster.nodes
+    }
+    first = fixed[cluster.servers[0]]
+    first += [_request(cluster, name, storage) for name in ("master", "filer")]
+    for name, service in cluster.infrastructure.items():
+        first += [_request(cluster, name, service.preset)] * service.replicas
+    return fixed
+
+
+def floating_requests(cluster: Cluster) -> Iterator[Request]:
+    """Return the pods of the workers; a kind whose number is left to others counts once."""
+    for name, worker in cluster.workers.items():
+        for _ in range(1 if worker.replicas is None else worker.replicas):
+            yield _request(cluster, f"{name}-worker", worker.preset, worker.schedule_on)
+
+
 def total_requests(cluster: Cluster) -> dict[str, int]:
-    """Return the sum over all pods: ``cpu`` in thousandths of a core, ``memory`` in bytes.
-
-    A worker whose number is left to others counts once.
-    """
-    counts: dict[str, int] = {}
-    # master and filer, and on each node a volume server and the mount
-    _add(counts, cluster.seaweedfs.preset, 2 + 2 * len(cluster.nodes))
-    for service in cluster.infrastructure.values():
-        _add(counts, service.preset, service.replicas)
-    for worker in cluster.workers.values():
-        _add(counts, worker.preset, 1 if worker.replicas is None else worker.replicas)
-    cpu = memory = 0
-    for preset, count in counts.items():
-        resources = cluster.resource_presets[preset]
-        cpu += count * millicores(split_range(resources.cpu, millicores)[0])
-        memory += count * memory_bytes(split_range(resources.memory, memory_bytes)[0])
-    return {"cpu": cpu, "memory": memory}
+    """Return the sum over all pods: ``cpu`` in thousandths of a core, ``memory`` in bytes."""
+    every = [request for requests in fixed_requests(cluster).values() for request in requests]
+    every += floating_requests(cluster)
+    return {"cpu": sum(r.cpu for r in every), "memory": sum(r.memory for r in every)}
 
 
-def _add(counts: dict[str, int], preset: str, count: int) -> None:
-    counts[preset] = counts.get(preset, 0) + count
+def _request(
+    cluster: Cluster, name: str, preset: str, schedule_on: Literal["all", "master", "gpu"] = "all"
+) -> Request:
+    resources = cluster.resource_presets[preset]
+    return Request(
+        name=name,
+        cpu=millicores(split_range(resources.cpu, millicores)[0]),
+        memory=memory_bytes(split_range(resources.memory, memory_bytes)[0]),
+        schedule_on=schedule_on,
+    )

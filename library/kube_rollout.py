@@ -1,0 +1,104 @@
+#!/usr/bin/python
+"""Ansible module: what follows an apply, namely pruning and waiting."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kube_rollout
+short_description: Prune what is no longer rendered and wait until workloads run what was applied
+description:
+  - Deletes objects of ours in the named phases that are not in the given set, and waits until every
+    Deployment, StatefulSet, DaemonSet and Job of the set is rolled out. When one is not, the message holds
+    its pods' states, last log lines and events.
+  - Applying is left to M(kubernetes.core.k8s). It can neither prune nor wait for a set.
+options:
+  kubeconfig:
+    description: Path of the kubeconfig on the controller.
+    type: path
+    required: true
+  objects:
+    description: The phase's objects, as they were applied.
+    type: list
+    elements: dict
+    required: true
+  phases:
+    description: Values of the label C(data-miner/phase) whose leftovers in these namespaces are deleted.
+    type: list
+    elements: str
+    default: []
+  namespaces:
+    description: Namespaces to look for leftovers in.
+    type: list
+    elements: str
+    default: []
+  wait_s:
+    description: Seconds to wait for all workloads together; 0 does not wait. Check mode never waits.
+    type: int
+    default: 300
+attributes:
+  check_mode: {support: full}
+  diff_mode: {support: none}
+author: [data-miner]
+"""
+
+EXAMPLES = r"""
+- name: Wait for the workers
+  kube_rollout:
+    kubeconfig: .state/lab/kubeconfig
+    objects: "{{ workers }}"
+    phases: [workers]
+"""
+
+RETURN = r"""
+removed:
+  description: The leftovers that were deleted.
+  type: list
+  elements: str
+  returned: always
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from miner_cluster.kube import rollout
+from miner_cluster.kube.api import Api, KubeError
+from miner_cluster.kube.prune import delete, find_leftovers, title
+
+ARGUMENTS: dict[str, Any] = {
+    "kubeconfig": {"type": "path", "required": True},
+    "objects": {"type": "list", "elements": "dict", "required": True},
+    "phases": {"type": "list", "elements": "str", "default": []},
+    "namespaces": {"type": "list", "elements": "str", "default": []},
+    "wait_s": {"type": "int", "default": 300},
+}
+
+
+def settle(params: dict[str, Any], *, check: bool) -> list[str]:
+    """Prune and wait; return the titles of the objects removed.
+
+    Raises:
+        KubeError: the API refuses or does not answer, or a workload does not get ready.
+    """
+    api, objects = Api(Path(params["kubeconfig"])), params["objects"]
+    removed = find_leftovers(api, objects, params["phases"], params["namespaces"])
+    for leftover in [] if check else removed:
+        delete(api, leftover)
+    if params["wait_s"] and not check:
+        rollout.wait(api, objects, timeout_s=params["wait_s"])
+    return [title(obj) for obj in removed]
+
+
+def main() -> None:
+    """Run as an Ansible module."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    try:
+        removed = settle(module.params, check=module.check_mode)
+    except KubeError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=bool(removed), removed=removed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,225 @@
+#!/usr/bin/python
+"""Ansible module: what a machine is, has and runs, as far as a cluster depends on it."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: node_check
+short_description: Look at a machine before anything is installed on it
+description:
+  - Returns facts in one round trip and judges nothing; the filter P(preflight_problems#filter) compares them
+    with the configuration. Changes nothing. Pure standard library, from Python 3.8 on, so that a machine that
+    is too old can say so.
+options:
+  paths:
+    description: Paths, which need not exist, whose file systems are measured.
+    type: list
+    elements: str
+    default: []
+  ports:
+    description: TCP ports that the cluster needs.
+    type: list
+    elements: int
+    default: []
+  volume_dir:
+    description: The directory of SeaweedFS's volumes, whose files count as space that is already ours.
+    type: path
+  record:
+    description: The file in which we record what we install.
+    type: path
+    default: /var/lib/data-miner/owned.json
+attributes:
+  check_mode: {support: full}
+author: [data-miner]
+"""
+
+EXAMPLES = r"""
+- name: Look at the machine
+  node_check:
+    paths: [/var/lib/rancher, /data]
+    ports: [6443, 10250]
+"""
+
+RETURN = r"""
+facts:
+  description:
+    - C(uid), C(python) (major and minor), C(os) (id and version), C(os_name), C(arch), C(cores),
+      C(memory_bytes), C(time_s), C(fuse), C(systemd).
+    - C(disks), of each path the C(device) and its C(free_bytes) and C(total_bytes); C(volume_bytes).
+    - C(ports), of each wanted port that something listens on, who that is and whether it is C(k3s).
+    - C(k3s_units), unit files of k3s; C(foreign_units), those among them that we did not write.
+  type: dict
+  returned: always
+"""
+
+import json
+import os
+import platform
+import stat
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+LISTEN = "0A"
+UNIT_DIRS = ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
+K3S_UNITS = ("k3s.service", "k3s-agent.service")
+# Whose process is part of a k3s: by control group (the unit) or, where those are nested, by program.
+K3S_MARKS = ("/k3s.service", "/k3s-agent.service", "/kubepods")
+
+
+def os_release(text: str) -> tuple[str, str, str]:
+    """Return ID, VERSION_ID and PRETTY_NAME of an /etc/os-release."""
+    values = {}
+    for line in text.splitlines():
+        name, _, value = line.partition("=")
+        values[name.strip()] = value.strip().strip("\"'")
+    found = (values.get("ID", ""), values.get("VERSION_ID", ""))
+    return found[0], found[1], values.get("PRETTY_NAME") or " ".join(found).strip() or "unknown"
+
+
+def listeners(text: str, ports: set[int]) -> dict[int, str]:
+    """Return of each wanted port in a /proc/net/tcp on which something listens the socket's inode."""
+    found = {}
+    for line in text.splitlines()[1:]:
+        fields = line.split()
+        port = int(fields[1].rpartition(":")[2], 16)
+        if fields[3] == LISTEN and port in ports:
+            found[port] = fields[9]
+    return found
+
+
+def recorded(text: str, path: str) -> bool:
+    """Return whether a record (JSON) names a path, at whatever place."""
+
+    def names(value: Any) -> bool:
+        if isinstance(value, dict):
+            return path in value or any(names(item) for item in value.values())
+        if isinstance(value, list):
+            return any(names(item) for item in value)
+        return bool(value == path)
+
+    try:
+        return names(json.loads(text))
+    except ValueError:
+        return False
+
+
+def read(path: str) -> str:
+    """Return a file's text, or nothing where there is none or it may not be read."""
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def memory_bytes(text: str) -> int:
+    """Return MemTotal of a /proc/meminfo."""
+    for line in text.splitlines():
+        if line.startswith("MemTotal:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def disk(path: str) -> dict[str, Any]:
+    """Return size and free space of the file system on which a path lies or would lie."""
+    place = Path(path)
+    while not place.exists():
+        place = place.parent
+    size = os.statvfs(str(place))
+    return {
+        "device": place.stat().st_dev,
+        "free_bytes": size.f_bavail * size.f_frsize,
+        "total_bytes": size.f_blocks * size.f_frsize,
+    }
+
+
+def files_bytes(directory: str) -> int:
+    """Return how much disk the files of a directory take; those below it do not count."""
+    try:
+        with os.scandir(directory) as entries:
+            return sum(
+                entry.stat(follow_symlinks=False).st_blocks * 512 for entry in entries if entry.is_file()
+            )
+    except OSError:
+        return 0
+
+
+def owners(inodes: dict[str, int]) -> dict[int, dict[str, Any]]:
+    """Return of each port, found by its socket's inode, the process that has it."""
+    found: dict[int, dict[str, Any]] = {port: {"who": "unknown", "k3s": False} for port in inodes.values()}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            links = [os.readlink(link) for link in (process / "fd").iterdir()]  # noqa: PTH115 - Path's needs 3.9
+        except OSError:  # it ended, or is a kernel thread
+            continue
+        held = {inodes[link[8:-1]] for link in links if link.startswith("socket:[") and link[8:-1] in inodes}
+        if held:
+            name = read(str(process / "comm")).strip()
+            groups = read(str(process / "cgroup"))
+            is_k3s = name.startswith("k3s") or any(mark in groups for mark in K3S_MARKS)
+            for port in held:
+                found[port] = {"who": f"{name} (process {process.name})", "k3s": is_k3s}
+    return found
+
+
+def k3s_units(record: str) -> tuple[list[str], list[str]]:
+    """Return the unit files of k3s that are there, and those of them that the record does not name."""
+    text = read(record)
+    paths = [f"{where}/{unit}" for where in UNIT_DIRS for unit in K3S_UNITS]
+    there = [path for path in paths if Path(path).is_file() and not Path(path).parent.is_symlink()]
+    return there, [path for path in there if not recorded(text, path)]
+
+
+def has_fuse() -> bool:
+    """Return whether the kernel offers FUSE, as a device or as a module to load."""
+    try:
+        return stat.S_ISCHR(Path("/dev/fuse").stat().st_mode)
+    except OSError:
+        modules = Path("/lib/modules") / platform.release()
+        return "fuse" in read("/proc/filesystems") or "/fuse/fuse.ko" in read(str(modules / "modules.dep"))
+
+
+def look(params: dict[str, Any]) -> dict[str, Any]:
+    """Return the facts."""
+    identity, version, name = os_release(read("/etc/os-release"))
+    wanted = set(params["ports"])
+    held = {**listeners(read("/proc/net/tcp6"), wanted), **listeners(read("/proc/net/tcp"), wanted)}
+    there, foreign = k3s_units(params["record"])
+    return {
+        "uid": os.geteuid(),
+        "python": list(sys.version_info[:2]),
+        "os": [identity, version],
+        "os_name": name,
+        "arch": platform.machine(),
+        "cores": os.cpu_count() or 1,
+        "memory_bytes": memory_bytes(read("/proc/meminfo")),
+        "time_s": time.time(),
+        "fuse": has_fuse(),
+        "systemd": Path("/run/systemd/system").is_dir(),
+        "disks": {path: disk(path) for path in params["paths"]},
+        "volume_bytes": files_bytes(params["volume_dir"]) if params["volume_dir"] else 0,
+        "ports": {
+            str(port): who for port, who in owners({inode: port for port, inode in held.items()}).items()
+        },
+        "k3s_units": there,
+        "foreign_units": foreign,
+    }
+
+
+def main() -> None:
+    """Run as an Ansible module."""
+    arguments: dict[str, Any] = {
+        "paths": {"type": "list", "elements": "str", "default": []},
+        "ports": {"type": "list", "elements": "int", "default": []},
+        "volume_dir": {"type": "path"},
+        "record": {"type": "path", "default": "/var/lib/data-miner/owned.json"},
+    }
+    module = AnsibleModule(argument_spec=arguments, supports_check_mode=True)
+    module.exit_json(changed=False, facts=look(module.params))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""What applying objects would change, asked of the API server itself by a dry run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+import yaml
+
+from miner_cluster.kube.api import NOT_FOUND, Api, ApiError, KubeError, Object
+from miner_cluster.kube.prune import title
+
+FIELD_MANAGER = "data-miner"
+APPLY = "application/apply-patch+yaml"
+#: set by the server, different after every write
+_UNSTABLE = ("managedFields", "resourceVersion", "generation", "creationTimestamp", "uid")
+
+
+@dataclass(kw_only=True)
+class Difference:
+    """What applying would do."""
+
+    #: objects that are new or would change, as they were given
+    objects: list[Object] = field(default_factory=list)
+    #: objects that are being deleted just now; they must be gone before they can be applied
+    terminating: list[Object] = field(default_factory=list)
+    #: what Ansible shows with --diff
+    shown: list[dict[str, str]] = field(default_factory=list)
+
+
+def compare(api: Api, wanted: Sequence[Object]) -> Difference:
+    """Ask the server what applying each object would change.
+
+    Raises:
+        KubeError: the API does not answer, or would refuse an object.
+    """
+    found = Difference()
+    namespaces = {obj["metadata"]["name"] for obj in wanted if obj["kind"] == "Namespace"}
+    for obj in wanted:
+        path = api.resource(obj["apiVersion"], obj["kind"]).path(
+            obj["metadata"].get("namespace"), obj["metadata"]["name"]
+        )
+        before = _get(api, path)
+        if before is not None and before["metadata"].get("deletionTimestamp"):
+            found.terminating.append(obj)
+            before = None
+        after = obj if before is None else _dry_run(api, path, obj)
+        if before is None or settled(before) != settled(after):
+            found.objects.append(obj)
+            found.shown.append(shown(obj, before, after))
+        if before is None and obj["kind"] != "Namespace":
+            _refuse_lost(api, obj, namespaces)
+    return found
+
+
+def settled(obj: Object) -> Object:
+    """Return an object without what every write changes, and without its status."""
+    meta = {name: value for name, value in obj["metadata"].items() if name not in _UNSTABLE}
+    return {name: value for name, value in obj.items() if name != "status"} | {"metadata": meta}
+
+
+def shown(obj: Object, before: Object | None, after: Object) -> dict[str, str]:
+    """Return one object's difference for --diff; the values of a Secret never show."""
+    name = title(obj)
+    texts = ["" if side is None else _text(settled(side)) for side in (before, after)]
+    return {"before_header": name, "after_header": name, "before": texts[0], "after": texts[1]}
+
+
+def _text(obj: Object) -> str:
+    plain: dict[str, Any] = dict(obj)
+    if obj["kind"] == "Secret":
+        for part in ("data", "stringData"):
+            plain |= {part: dict.fromkeys(obj[part], "(hidden)")} if part in obj else {}
+    return yaml.safe_dump(plain, sort_keys=True, allow_unicode=True, width=110)
+
+
+def _get(api: Api, path: str) -> Object | None:
+    try:
+        return api.call("GET", path)
+    except ApiError as error:
+        if error.status == NOT_FOUND:
+            return None
+        raise
+
+
+def _dry_run(api: Api, path: str, obj: Object) -> Object:
+    try:
+        return api.call(
+            "PATCH", path, obj, content=APPLY, fieldManager=FIELD_MANAGER, force="true", dryRun="All"
+        )
+    except ApiError as error:
+        if error.status == HTTPStatus.UNPROCESSABLE_ENTITY and "immutable" in str(error).lower():
+            namespace = obj["metadata"].get("namespace")
+            where = f" -n {namespace}" if namespace else ""
+            raise KubeError(
+                f"{title(obj)} can't be changed in place ({error}); remove it (its data stays on the node's "
+                f"disk) and run this again: kubectl{where} delete {obj['kind']} {obj['metadata']['name']}"
+            ) from error
+        raise KubeError(f"{title(obj)} is refused: {error}") from error
+
+
+def _refuse_lost(api: Api, obj: Object, coming: set[str]) -> None:
+    """Check that an object's namespace is there or is applied with it."""
+    namespace = obj["metadata"].get("namespace")
+    if namespace is None or namespace in coming:
+        return
+    if _get(api, f"/api/v1/namespaces/{namespace}") is None:
+        raise KubeError(
+            f"There is no namespace {namespace} for {title(obj)} yet; run: ansible-playbook site.yml"
+        )

@@ -1,0 +1,73 @@
+"""Find and delete objects of ours that nothing renders any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from miner_cluster.kube.api import NOT_FOUND, Api, ApiError, KubeError, Object
+
+OURS = "app.kubernetes.io/part-of=data-miner,app.kubernetes.io/managed-by=ansible"
+PHASE_LABEL = "data-miner/phase"
+# What a phase can leave behind when something is taken out of the configuration. Namespaces and Secrets
+# are not here: teardown removes the former, and a password must outlive a mistake in a template.
+PRUNED_KINDS = (
+    ("apps/v1", "Deployment"),
+    ("apps/v1", "StatefulSet"),
+    ("apps/v1", "DaemonSet"),
+    ("batch/v1", "CronJob"),
+    ("batch/v1", "Job"),
+    ("v1", "Service"),
+    ("v1", "ConfigMap"),
+    ("policy/v1", "PodDisruptionBudget"),
+    ("networking.k8s.io/v1", "NetworkPolicy"),
+)
+
+
+def key(obj: Object) -> tuple[str, str, str, str]:
+    """What tells an object from every other: apiVersion, kind, namespace, name."""
+    meta = obj["metadata"]
+    return obj["apiVersion"], obj["kind"], meta.get("namespace", ""), meta["name"]
+
+
+def title(obj: Object) -> str:
+    """How messages name an object."""
+    _, kind, namespace, name = key(obj)
+    return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
+
+
+def leftovers(present: Iterable[Object], wanted: Iterable[Object]) -> list[Object]:
+    """Objects that nothing renders any more; what a controller made follows its owner."""
+    keep = {key(obj) for obj in wanted}
+    return [obj for obj in present if key(obj) not in keep and not obj["metadata"].get("ownerReferences")]
+
+
+def find_leftovers(
+    api: Api, wanted: Sequence[Object], phases: Sequence[str], namespaces: Iterable[str]
+) -> list[Object]:
+    """Return our objects of these phases in these namespaces that `wanted` does not hold.
+
+    Raises:
+        KubeError: the API refuses or does not answer.
+    """
+    if not phases:
+        return []
+    selector = f"{OURS},{PHASE_LABEL} in ({','.join(phases)})"
+    return [
+        obj
+        for namespace in namespaces
+        for api_version, kind in PRUNED_KINDS
+        for obj in leftovers(api.list(api_version, kind, namespace, labelSelector=selector), wanted)
+    ]
+
+
+def delete(api: Api, obj: Object) -> bool:
+    """Delete one object and what it owns; False when it was not there."""
+    meta = obj["metadata"]
+    path = api.resource(obj["apiVersion"], obj["kind"]).path(meta.get("namespace"), meta["name"])
+    try:
+        api.call("DELETE", path, {"propagationPolicy": "Background"})
+    except ApiError as error:
+        if error.status == NOT_FOUND:
+            return False
+        raise KubeError(f"{title(obj)} can't be deleted: {error}") from error
+    return True

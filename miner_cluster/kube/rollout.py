@@ -1,0 +1,195 @@
+"""Wait until workloads run what was applied; when they don't, say why in the pods' own words."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from miner_cluster.kube.api import Api, ApiError, KubeError, Object
+from miner_cluster.kube.prune import title
+
+WORKLOADS = {"Deployment", "StatefulSet", "DaemonSet", "Job"}
+# Waiting reasons that no amount of waiting mends.
+HOPELESS = {"ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError"}
+HOPELESS_AFTER_S = 20
+LOG_LINES = 12
+POLL_S = 0.5
+
+
+def pending(obj: Object) -> str | None:
+    """What a workload still lacks, in words; None when it runs what was applied."""
+    spec, status = obj.get("spec", {}), obj.get("status", {})
+    kind = obj["kind"]
+    if kind == "Job":
+        return _pending_job(obj)
+    if status.get("observedGeneration", 0) < obj["metadata"].get("generation", 1):
+        return "its controller has not seen the change yet"
+    if kind == "DaemonSet":
+        wanted = status.get("desiredNumberScheduled", 0)
+        updated = status.get("updatedNumberScheduled", 0)
+        on_delete = spec.get("updateStrategy", {}).get("type") == "OnDelete"
+        have = status.get("numberAvailable", 0)
+    else:
+        wanted = spec.get("replicas", 1)
+        updated = status.get("updatedReplicas", 0)
+        on_delete = spec.get("updateStrategy", {}).get("type") == "OnDelete"
+        have = status.get("availableReplicas", 0)
+    if not on_delete and updated < wanted:
+        return f"{updated} of {wanted} pods updated"
+    if kind == "Deployment" and status.get("replicas", 0) > wanted:
+        return f"{status['replicas'] - wanted} old pods still running"
+    if have < wanted:
+        return f"{have} of {wanted} pods ready"
+    return None
+
+
+def failed(obj: Object) -> str | None:
+    """Why a Job has given up; None while it may still complete."""
+    for condition in obj.get("status", {}).get("conditions", []) if obj["kind"] == "Job" else []:
+        if condition["type"] == "Failed" and condition["status"] == "True":
+            return condition.get("message") or condition.get("reason") or "failed"
+    return None
+
+
+def _pending_job(obj: Object) -> str | None:
+    done = obj.get("status", {}).get("succeeded", 0)
+    wanted = obj.get("spec", {}).get("completions", 1)
+    return None if done >= wanted else f"{done} of {wanted} completed"
+
+
+def hopeless(pods: Iterable[Object]) -> bool:
+    """Whether a pod waits for something that only a person can change."""
+    return any(
+        container.get("state", {}).get("waiting", {}).get("reason") in HOPELESS
+        for pod in pods
+        for container in _containers(pod)
+    )
+
+
+def wait(
+    api: Api,
+    objects: Sequence[Object],
+    *,
+    timeout_s: float,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Wait until every workload among `objects` is rolled out.
+
+    Raises:
+        KubeError: one is not, in time or ever; the message holds its pods' states, last log lines and events.
+    """
+    started = clock()
+    left = workloads(objects)
+    while left:
+        states = [(obj, api.call("GET", _path(api, obj))) for obj in left]
+        left = [obj for obj, now in states if pending(now)]
+        waited = clock() - started
+        for obj, now in states:
+            if (reason := failed(now)) is not None:
+                raise KubeError(f"{title(obj)} failed: {reason}\n{explain(api, now)}")
+            if waited > HOPELESS_AFTER_S and pending(now) and hopeless(pods_of(api, now)):
+                raise KubeError(f"{title(obj)} can't start: {pending(now)}\n{explain(api, now)}")
+        if left and waited > timeout_s:
+            missing = [(obj, now) for obj, now in states if pending(now)]
+            told = "\n".join(f"{title(obj)}: {pending(now)}\n{explain(api, now)}" for obj, now in missing[:3])
+            names = ", ".join(title(obj) for obj, _ in missing)
+            raise KubeError(f"Not ready after {waited:.0f} s: {names}\n{told}")
+        if left:
+            sleep(POLL_S)
+
+
+def workloads(objects: Iterable[Object]) -> list[Object]:
+    """Return those objects that run something."""
+    return [obj for obj in objects if obj["kind"] in WORKLOADS]
+
+
+def not_settled(api: Api, objects: Iterable[Object]) -> list[Object]:
+    """Return the workloads among existing objects that do not run what was applied."""
+    return [obj for obj in workloads(objects) if pending(api.call("GET", _path(api, obj)))]
+
+
+def pods_of(api: Api, workload: Object) -> list[Object]:
+    """Pods that a workload's selector matches."""
+    labels = workload["spec"].get("selector", {}).get("matchLabels", {})
+    selector = ",".join(f"{name}={value}" for name, value in labels.items())
+    return api.list("v1", "Pod", workload["metadata"].get("namespace"), labelSelector=selector)
+
+
+def explain(api: Api, workload: Object) -> str:
+    """State, last log lines and events of the workload's pods that are not ready, and of itself."""
+    namespace = workload["metadata"].get("namespace", "")
+    lines: list[str] = []
+    sick = [pod for pod in pods_of(api, workload) if not ready(pod)]
+    for pod in sick[:2]:
+        name = pod["metadata"]["name"]
+        where = pod["spec"].get("nodeName", "no node")
+        state = trouble(pod) or pod.get("status", {}).get("phase", "unknown")
+        lines.append(f"  pod {name} on {where}: {state}")
+        lines += [f"    log: {line}" for line in _last_log_lines(api, pod)]
+        lines += [f"    event: {line}" for line in _events(api, namespace, name)]
+    if not sick:
+        lines += [f"  event: {line}" for line in _events(api, namespace, workload["metadata"]["name"])]
+    return "\n".join(lines)
+
+
+def ready(pod: Object) -> bool:
+    """Whether a pod serves, or has finished its work."""
+    status = pod.get("status", {})
+    if status.get("phase") == "Succeeded":
+        return True
+    conditions = {c["type"]: c["status"] for c in status.get("conditions", [])}
+    return conditions.get("Ready") == "True" and "deletionTimestamp" not in pod["metadata"]
+
+
+def trouble(pod: Object) -> str | None:
+    """What holds a pod up: why it can't be scheduled, what a container waits for or died of."""
+    found = []
+    for condition in pod.get("status", {}).get("conditions", []):
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            found.append(f"not scheduled: {condition.get('message', '')}")
+    for container in _containers(pod):
+        state = container.get("state", {})
+        ended = state.get("terminated") or container.get("lastState", {}).get("terminated") or {}
+        if "waiting" in state:
+            words = (container["name"], state["waiting"].get("reason"), state["waiting"].get("message"))
+            found.append(": ".join(word for word in words if word))
+        if ended.get("exitCode"):
+            reason = ended.get("reason", "no reason given")
+            found.append(f"{container['name']} ended with exit code {ended['exitCode']} ({reason})")
+    return "; ".join(found) or None
+
+
+def _containers(pod: Object) -> list[Object]:
+    status = pod.get("status", {})
+    return [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
+
+
+def _path(api: Api, obj: Object) -> str:
+    meta = obj["metadata"]
+    return api.resource(obj["apiVersion"], obj["kind"]).path(meta.get("namespace"), meta["name"])
+
+
+def _last_log_lines(api: Api, pod: Object) -> list[str]:
+    """Last lines of the first container that ended or is not ready; of its previous run, if it restarts."""
+    path = f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods/{pod['metadata']['name']}/log"
+    for container in _containers(pod):
+        ended_well = container.get("state", {}).get("terminated", {}).get("exitCode") == 0
+        if container.get("ready") or ended_well:
+            continue
+        for previous in ("true", "false"):
+            try:
+                text = api.raw(
+                    "GET", path, container=container["name"], tailLines=str(LOG_LINES), previous=previous
+                ).decode(errors="replace")
+            except ApiError:
+                continue
+            if text.strip():
+                return [f"{container['name']} | {line}" for line in text.splitlines()]
+    return []
+
+
+def _events(api: Api, namespace: str, name: str) -> list[str]:
+    """The last warnings about an object."""
+    events = api.list("v1", "Event", namespace, fieldSelector=f"involvedObject.name={name},type=Warning")
+    return [f"{e.get('reason')}: {e.get('message', '').strip()}" for e in events[-3:]]
