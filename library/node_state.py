@@ -87,13 +87,11 @@ options:
     elements: str
     default: []
   checksums:
-    description: Large files that the role delivers itself. They are compared, and recorded as this role's.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      path: {description: Absolute path., type: path, required: true}
-      sha256: {description: The wanted digest in hex., type: str, required: true}
+    description:
+      - Large files that the role delivers itself, each path with the wanted SHA-256 in hex. They are compared,
+        and recorded as this role's.
+    type: dict
+    default: {}
   units:
     description: systemd units.
     type: list
@@ -145,7 +143,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changes:
-  description: What was done, or would be under check mode, one sentence each.
+  description:
+    - What was done, one sentence each.
+    - Under check mode what would be done, and also what the role would do next about stale files.
   type: list
   elements: str
   returned: always
@@ -211,7 +211,7 @@ ARGUMENTS: dict[str, Any] = {
     },
     "blocks": _list(**PATH, content={"type": "str", "required": True}),
     "absent": {"type": "list", "elements": "str", "default": []},
-    "checksums": _list(**PATH, sha256={"type": "str", "required": True}),
+    "checksums": {"type": "dict", "default": {}},
     "units": _list(
         name={"type": "str", "required": True},
         enabled={"type": "bool"},

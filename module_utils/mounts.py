@@ -6,6 +6,8 @@ import os
 import re
 from pathlib import Path
 
+from .node_state.run import last_lines, run
+
 MOUNTINFO = Path("/proc/self/mountinfo")
 
 
@@ -13,18 +15,49 @@ class MountedBelowError(OSError):
     """A directory holds a mount point, so it was not removed."""
 
 
-def parse_mountinfo(text: str) -> dict[str, str]:
-    """Return the file system type of each mount point; of several at one place, the uppermost."""
-    found = {}
+class UnmountError(Exception):
+    """A file system stays mounted; the message says which and why."""
+
+
+def is_fuse(kind: str) -> bool:
+    """Tell whether a file system type is one of FUSE's (fuseblk, a disk, and fusectl are not)."""
+    return kind == "fuse" or kind.startswith("fuse.")
+
+
+def parse_mountinfo(text: str) -> list[tuple[str, str]]:
+    """Return mount point and file system type of each mount, in the order in which they were mounted."""
+    found = []
     for line in text.splitlines():
         fields, _, rest = line.partition(" - ")
-        found[_unescape(fields.split(" ")[4])] = rest.split(" ")[0]
+        found.append((_unescape(fields.split(" ")[4]), rest.split(" ")[0]))
     return found
 
 
-def mounts() -> dict[str, str]:
-    """Return the machine's mount points, each with its file system type."""
+def all_mounts() -> list[tuple[str, str]]:
+    """Return the machine's mounts, several at one place too."""
     return parse_mountinfo(MOUNTINFO.read_text(encoding="utf-8", errors="surrogateescape"))
+
+
+def mounts() -> dict[str, str]:
+    """Return the file system type at each mount point; of several at one place, the uppermost."""
+    return dict(all_mounts())
+
+
+def fuse_mounts_at(path: str) -> int:
+    """Return how many FUSE file systems are mounted at a path, one over another."""
+    return sum(is_fuse(kind) for where, kind in all_mounts() if where == path)
+
+
+def unmount(path: str) -> None:
+    """Unmount what is uppermost at a path, lazily where it is in use or its process is dead.
+
+    Raises:
+        UnmountError: it can't be unmounted.
+    """
+    if run("umount", "--no-canonicalize", "--", path, timeout_s=30).returncode:
+        lazily = run("umount", "--no-canonicalize", "--lazy", "--", path, timeout_s=30)
+        if lazily.returncode:
+            raise UnmountError(f"{path} can't be unmounted:\n{last_lines(lazily.stderr, 3)}")
 
 
 def remove_tree(path: str, *, keep_root: bool = False) -> None:

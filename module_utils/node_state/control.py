@@ -42,7 +42,8 @@ def converge(wanted: Wanted, record_path: Path, *, check: bool) -> Result:
         if not check:
             record.put(wanted.name, plan.owned)
             apply(plan.steps, started=lambda step: _keep_start(record, wanted.name, step))
-    return _result(plan.steps, stale=plan.stale, deferred=plan.deferred)
+    ahead = [*(f"deliver {path}" for path in plan.stale), *(f"start {name}" for name in plan.deferred)]
+    return _result(plan.steps, ahead=ahead if check else [], stale=plan.stale, deferred=plan.deferred)
 
 
 def uninstall(name: str, record_path: Path, *, wipe: bool, check: bool) -> Result:
@@ -65,11 +66,12 @@ def _keep_start(record: Record, name: str, step: StartUnit) -> None:
     record.put(name, replace(owned, units={**owned.units, step.name: step.started_with}))
 
 
-def _result(steps: Iterable[Step], **more: Any) -> Result:
-    steps = list(steps)
+def _result(steps: Iterable[Step], *, ahead: Iterable[str] = (), **more: Any) -> Result:
+    """Return what the module returns; ``ahead`` is what the role itself would do next."""
+    changes = [*(sentence(step) for step in (steps := list(steps))), *ahead]
     result: Result = {
-        "changed": bool(steps),
-        "changes": [sentence(step) for step in steps],
+        "changed": bool(changes),
+        "changes": changes,
         "diff": [difference(step) for step in steps],
         "stale": list(more.get("stale", ())),
         "deferred": list(more.get("deferred", ())),

@@ -7,7 +7,7 @@ import posixpath
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ..mounts import mounts
+from ..mounts import is_fuse, mounts
 from . import kernel, packages, systemd, text
 from .files import look
 from .model import Kind, Observed, Owned, Seen, StateError, Wanted
@@ -65,8 +65,7 @@ def require_disks(wanted: Wanted) -> None:
 
 def _look(path: str, mounted: dict[str, str], *, children: bool = False) -> Seen:
     """Look at a path, except at a mounted FUSE file system: a dead one hangs or fails."""
-    kind = mounted.get(path, "")
-    if kind == "fuse" or kind.startswith("fuse."):
+    if is_fuse(mounted.get(path, "")):
         return Seen(kind=Kind.DIRECTORY)
     return look(path, children=children)
 

@@ -41,7 +41,7 @@ def parse(options: Options) -> Wanted:
         absent=tuple(_path({"path": path}) for path in options["absent"]),
         sysctls={key: str(value) for key, value in options["sysctls"].items()},
         sysctls_at_least={key: int(value) for key, value in options["sysctls_at_least"].items()},
-        checksums={_path(item): item["sha256"] for item in options["checksums"]},
+        checksums={_path({"path": path}): sha256 for path, sha256 in options["checksums"].items()},
         units=tuple(_unit(item) for item in options["units"]),
         disks=tuple(
             WantedDisk(path=_path(i), at_least_mb=i["at_least_mb"], reason=i["reason"])

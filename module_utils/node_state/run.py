@@ -21,7 +21,7 @@ def environment() -> dict[str, str]:
     return {**proxies, **ENVIRONMENT}
 
 
-def run(*argv: str, timeout_s: float = 120, cwd: str = "/") -> subprocess.CompletedProcess[str]:
+def run(*argv: str, timeout_s: float = 120, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
     """Run a command to its end and return it, whatever its exit code.
 
     Raises:
@@ -34,10 +34,10 @@ def run(*argv: str, timeout_s: float = 120, cwd: str = "/") -> subprocess.Comple
             capture_output=True,
             text=True,
             errors="replace",
-            stdin=subprocess.DEVNULL,
+            input=stdin or "",
             timeout=timeout_s,
             env=environment(),
-            cwd=cwd,
+            cwd="/",
         )
     except FileNotFoundError as error:
         raise StateError(

@@ -166,6 +166,7 @@ def test_a_file_that_is_no_longer_wanted_goes_only_if_it_was_made_here(node: Nod
 def test_a_stale_file_is_reported_and_belongs_to_the_role_from_then_on(node: Node) -> None:
     binary = node.root / "k3s"
     checksums = {str(binary): "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"}
+    assert node.converge(check=True, checksums=checksums)["changes"] == [f"deliver {binary}"]
     result = node.converge(checksums=checksums)
     assert result["stale"] == [str(binary)]
     assert not result["changed"]

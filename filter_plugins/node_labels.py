@@ -1,0 +1,36 @@
+"""Filter: the labels of each node, with what was found on the machines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+from miner_cluster.cluster import GPU_LABEL
+
+
+def node_labels(nodes: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, dict[str, str | None]]:
+    """Return the labels of each node; the GPU's is None, to stay as it is, where nobody has looked."""
+    if not isinstance(nodes, Mapping):
+        raise AnsibleFilterError(f"node_labels takes cluster.nodes, not {type(nodes).__name__}")
+    return {name: _labels(node, found.get(name)) for name, node in nodes.items()}
+
+
+def _labels(node: Mapping[str, Any], variables: Mapping[str, Any] | None) -> dict[str, str | None]:
+    labels: dict[str, str | None] = dict(node["labels"])
+    if node["gpu"] is None:
+        looked = ((variables or {}).get("nvidia_found") or {}).get("gpus")
+        if looked is None:
+            labels[GPU_LABEL] = None
+        elif looked:
+            labels[GPU_LABEL] = "true"
+    return labels
+
+
+class FilterModule:
+    """What Ansible looks for."""
+
+    def filters(self) -> dict[str, Any]:
+        """Return the filters by name."""
+        return {"node_labels": node_labels}

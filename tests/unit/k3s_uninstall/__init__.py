@@ -1,0 +1,1 @@
+"""Tests of what an uninstall of k3s recognises."""

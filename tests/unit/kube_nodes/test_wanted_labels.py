@@ -1,0 +1,24 @@
+"""The GPU label follows the configuration, else what was found, else it stays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from filter_plugins.node_labels import node_labels
+
+
+@pytest.mark.parametrize(
+    ("gpu", "found", "label"),
+    [
+        (None, {"n1": {"nvidia_found": {"gpus": ["0000:01:00.0"]}}}, {"data-miner/gpu": "true"}),
+        (None, {"n1": {"nvidia_found": {"gpus": []}}}, {}),
+        (None, {"n1": {}}, {"data-miner/gpu": None}),
+        (None, {}, {"data-miner/gpu": None}),
+        (False, {"n1": {"nvidia_found": {"gpus": ["0000:01:00.0"]}}}, {}),
+    ],
+)
+def test_the_gpu_label(gpu: bool | None, found: dict[str, Any], label: dict[str, Any]) -> None:
+    nodes = {"n1": {"gpu": gpu, "labels": {"zone": "a"}}}
+    assert node_labels(nodes, found) == {"n1": {"zone": "a", **label}}
