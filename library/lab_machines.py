@@ -53,10 +53,6 @@ options:
     description: Private key for root on the machines, without C(.pub). Made where it lies in O(state_dir).
     type: path
     required: true
-  control_path_dir:
-    description: Where Ansible keeps SSH connections open. Those to a machine that is made anew are closed.
-    type: path
-    required: true
   site:
     description: The video site, one more container; none by default.
     type: dict
@@ -93,7 +89,6 @@ EXAMPLES = r"""
     disk_mb: 8000
     disk_paths: [/data]
     ssh_key: /home/me/demo/.state/demo/id_ed25519
-    control_path_dir: ~/.ansible/cp
     need_disk_mb: 3000
     need_memory_mb: 1000
     wait_s: 60
@@ -139,7 +134,6 @@ def lab(params: dict[str, Any]) -> Lab:
         image_tag=image_tag(image),
         programs=Path(params["programs"]),
         ssh_key=Path(params["ssh_key"]),
-        control_dir=Path(params["control_path_dir"]),
         site=Site(
             ip=site["ip"],
             program=Path(site["program"]),
@@ -220,7 +214,6 @@ def main() -> None:
         "disk_mb": {"type": "int", "required": True},
         "disk_paths": {"type": "list", "elements": "path", "required": True},
         "ssh_key": {"type": "path", "required": True},
-        "control_path_dir": {"type": "path", "required": True},
         "site": {"type": "dict", "options": site},
         "need_disk_mb": {"type": "int", "required": True},
         "need_memory_mb": {"type": "int", "required": True},

@@ -129,10 +129,6 @@ def _add(lab: Lab, this: Host, plan: Plan) -> None:
     _together(partial(_create, lab, this), plan.create)
     if plan.start:
         podman(this, "start", *plan.start)
-    ips = {lab.container(each.name): each.ip for each in lab.machines}
-    for name in (*(container.name for container in plan.create), *plan.start):
-        if name in ips:
-            machine.close_connections(lab, ips[name])
 
 
 def _host_keys(lab: Lab, this: Host) -> dict[str, FoundMachine]:
@@ -168,7 +164,7 @@ def _import_image(lab: Lab, this: Host) -> None:
 
 def _make_key(lab: Lab) -> None:
     lab.ssh_key.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for leftover in (lab.ssh_key, lab.ssh_key.with_suffix(".pub")):
+    for leftover in (lab.ssh_key, Path(f"{lab.ssh_key}.pub")):
         leftover.unlink(missing_ok=True)
     comment = f"data-miner lab {lab.name}"
     run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(lab.ssh_key))

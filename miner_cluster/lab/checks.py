@@ -20,6 +20,19 @@ def check_names(lab: Lab) -> None:
         )
 
 
+def check_key(lab: Lab, found: Found) -> None:
+    """Refuse to make a key that the user named.
+
+    Raises:
+        LabError: with its place.
+    """
+    if not found.public_key and not lab.ssh_key.is_relative_to(lab.state_dir):
+        raise LabError(
+            f"cluster.ssh.key: {lab.ssh_key} or {lab.ssh_key}.pub is not there; make both (ssh-keygen), or "
+            "leave the key out and get one that is the lab's own"
+        )
+
+
 def check_subnet(lab: Lab, found: Found) -> None:
     """Refuse a subnet that leads somewhere else already.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 
-from miner_cluster.lab.model import IMAGES, SITE_PORT, Container, Host, Lab, Machine, Site
+from miner_cluster.lab.model import IMAGES, INSIDE, SITE_PORT, Container, Host, Lab, Machine, Site
 
 #: a machine's log of its console: its journal is inside
 _LOG = ("--log-driver=k8s-file", "--log-opt=max-size=1mb")
@@ -45,12 +45,12 @@ def _machine(lab: Lab, machine: Machine, host: Host) -> Container:
         "--pids-limit=-1",
         "--stop-timeout=20",
         *_systemd(host),
-        f"--volume={lab.disk(machine)}:/.lab/disk.img",
-        f"--volume={lab.programs}:/.lab/programs:ro",
+        f"--volume={lab.disk(machine)}:{INSIDE}{lab.disk(machine)}",
+        f"--volume={lab.programs}:{INSIDE}/programs:ro",
     ]
     if host.modules:
         argv.append("--volume=/lib/modules:/lib/modules:ro")
-    argv += [_image(lab), "/.lab/programs/machine-init", *lab.disk_paths]
+    argv += [_image(lab), f"{INSIDE}/programs/machine-init", f"{INSIDE}{lab.disk(machine)}", *lab.disk_paths]
     return Container(name=lab.container(machine.name), argv=tuple(argv))
 
 

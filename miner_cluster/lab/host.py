@@ -14,7 +14,7 @@ from pathlib import Path
 
 from miner_cluster.lab.commands import run
 from miner_cluster.lab.errors import LabError
-from miner_cluster.lab.model import Host
+from miner_cluster.lab.model import INSIDE, Host
 
 #: gone with the next boot, as what it tells of is
 RUNTIME = Path("/run/data-miner-lab")
@@ -155,9 +155,10 @@ def loops(directory: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for entry in Path("/sys/block").glob("loop*/loop/backing_file"):
         try:
-            file = Path(entry.read_text("utf-8").strip().removesuffix(" (deleted)"))
+            name = entry.read_text("utf-8").strip().removesuffix(" (deleted)")
         except OSError:  # detached meanwhile
             continue
+        file = Path(name.removeprefix(INSIDE))
         if file.parent == directory:
             found[f"/dev/{entry.parts[3]}"] = file
     return found

@@ -67,7 +67,7 @@ def machines(lab: Lab, there: Mapping[str, FoundContainer]) -> dict[str, FoundMa
 
 def public_key(lab: Lab) -> str:
     """Return the public key that machines get; empty where a key is not there in whole."""
-    return _text(lab.ssh_key.with_suffix(".pub")) if lab.ssh_key.is_file() else ""
+    return _text(Path(f"{lab.ssh_key}.pub")) if lab.ssh_key.is_file() else ""
 
 
 def _container(entry: Mapping[str, Any]) -> FoundContainer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 import time
 import urllib.error
@@ -17,7 +16,6 @@ _KEYS = "root/.ssh/authorized_keys"
 _HOST_KEY = "etc/ssh/ssh_host_ed25519_key.pub"
 #: what systemd says of itself once it has started everything; with "degraded" a unit failed
 _UP = {"running", "degraded"}
-_PORT = 22
 _USER = "root"
 
 
@@ -91,19 +89,6 @@ def wait_for_site(ip: str, *, timeout_s: float) -> None:
             if time.monotonic() > deadline:
                 raise LabError(f"the lab's site does not answer at {url}: {error}") from error
         time.sleep(0.1)
-
-
-def close_connections(lab: Lab, ip: str) -> None:
-    """Close what Ansible keeps open to an address: the machine behind it is another one now."""
-    name = hashlib.sha1(f"{ip}-{_PORT}-{_USER}".encode(), usedforsecurity=False).hexdigest()[:10]
-    socket = lab.control_dir / name
-    if socket.exists():
-        subprocess.run(  # noqa: S603 - our own arguments
-            ["ssh", "-O", "exit", "-o", f"ControlPath={socket}", f"{_USER}@{ip}"],  # noqa: S607 - on the PATH
-            check=False,
-            capture_output=True,
-        )
-        socket.unlink(missing_ok=True)
 
 
 def _ssh(lab: Lab, machine: Machine, command: str, *, timeout_s: float) -> str:

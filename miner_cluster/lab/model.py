@@ -16,6 +16,9 @@ LABEL_RECIPE = "data-miner.recipe"
 #: repository of the imported root file systems; the tag tells one from another
 IMAGES = "localhost/data-miner-lab"
 SITE_PORT = 8000
+#: in a machine, the directory of what the lab put there. The disk lies below it at its path on the host: the
+#: kernel knows the file of a loop device by the path that it had for whoever attached it.
+INSIDE = "/.lab"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +57,6 @@ class Lab:
     #: directory of machine-init, which each machine starts with
     programs: Path
     ssh_key: Path
-    #: where Ansible keeps its connections open
-    control_dir: Path
     site: Site | None = None
     #: what each new machine needs of this one
     need_disk_mb: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from miner_cluster.lab.checks import check_disks, check_names, check_room, check_subnet
+from miner_cluster.lab.checks import check_disks, check_key, check_names, check_room, check_subnet
 from miner_cluster.lab.containers import containers
 from miner_cluster.lab.firewall import CHAINS, rules
 from miner_cluster.lab.model import LABEL_LAB, LABEL_RECIPE, Container, Found, FoundMachine, Host, Lab
@@ -57,6 +57,7 @@ def plan_present(lab: Lab, host: Host, found: Found) -> Plan:
     """
     wanted = containers(lab, host)
     check_names(lab)
+    check_key(lab, found)
     present = our_containers(lab, found, frozenset(wanted))
     check_network(lab, found)
     check_subnet(lab, found)
@@ -85,7 +86,8 @@ def plan_present(lab: Lab, host: Host, found: Found) -> Plan:
     create = tuple(container for name, container in wanted.items() if name not in stay)
     start = tuple(name for name in stay if not found.containers[name].running)
     running = {name: found.machines[name] for name in stay if name in found.machines}
-    check_room(lab, found, new_disks=len(make_disks), starting=len(create) + len(start))
+    starting = {*start, *(container.name for container in create)} & {lab.container(name) for name in sizes}
+    check_room(lab, found, new_disks=len(make_disks), starting=len(starting))
 
     wanted_rules = rules(lab, kept_network.bridge) if kept_network else {}
     return Plan(
