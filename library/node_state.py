@@ -88,8 +88,8 @@ options:
     default: []
   checksums:
     description:
-      - Large files that the role delivers itself, each path with the wanted SHA-256 in hex. They are compared,
-        and recorded as this role's.
+      - Large files that the role delivers itself, each path with the wanted SHA-256 in hex. They are
+        compared, and recorded as this role's.
     type: dict
     default: {}
   units:

@@ -60,15 +60,15 @@ def missing(*, driver_loaded: bool, programs: set[str]) -> list[str]:
     wanted = []
     if "nvidia-smi" not in programs:
         wanted.append(
-            "The NVIDIA driver is not installed; install it (Debian: nvidia-driver, Ubuntu: ubuntu-drivers install "
-            "--gpgpu), reboot the machine, and run this again"
+            "The NVIDIA driver is not installed; install it (Debian: nvidia-driver, Ubuntu: ubuntu-drivers "
+            "install --gpgpu), reboot the machine, and run this again"
         )
     elif not driver_loaded:
         wanted.append("The NVIDIA driver is installed but not loaded; reboot the machine, and run this again")
     if "nvidia-ctk" not in programs:
         wanted.append(
-            "The NVIDIA container toolkit (nvidia-ctk) is not installed; install nvidia-container-toolkit from "
-            "NVIDIA's package repository, and run this again"
+            "The NVIDIA container toolkit (nvidia-ctk) is not installed; install nvidia-container-toolkit "
+            "from NVIDIA's package repository, and run this again"
         )
     return wanted
 

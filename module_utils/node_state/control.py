@@ -68,7 +68,8 @@ def _keep_start(record: Record, name: str, step: StartUnit) -> None:
 
 def _result(steps: Iterable[Step], *, ahead: Iterable[str] = (), **more: Any) -> Result:
     """Return what the module returns; ``ahead`` is what the role itself would do next."""
-    changes = [*(sentence(step) for step in (steps := list(steps))), *ahead]
+    steps = list(steps)
+    changes = [*(sentence(step) for step in steps), *ahead]
     result: Result = {
         "changed": bool(changes),
         "changes": changes,
