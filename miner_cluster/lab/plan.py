@@ -45,7 +45,7 @@ class Plan:
     write_known_hosts: bool = False
     #: entries of the state directory
     remove_state: tuple[str, ...] = ()
-    #: as no lab is left
+    #: as no lab is left, and no other container that may count on the present ones
     restore_sysctls: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -127,14 +127,15 @@ def plan_absent(lab: Lab, found: Found) -> Plan:
     names = frozenset(lab.container(name) for name in (*(machine.name for machine in lab.machines), "site"))
     present = our_containers(lab, found, names)
     check_network(lab, found)
-    labels = [box.labels.get(LABEL_LAB) for name, box in found.containers.items() if name not in present]
+    others = (box for name, box in found.containers.items() if name not in present)
+    needed = any(box.running or box.labels.get(LABEL_LAB) for box in others)
     return Plan(
         remove_containers=dict.fromkeys(sorted(present), "the lab is removed"),
         remove_rules={table: there for table, there in found.rules.items() if there},
         remove_network=lab.network in found.networks,
         detach_loops=idle_loops(lab, found),
         remove_state=tuple(sorted(found.state - KEPT)),
-        restore_sysctls={} if any(labels) else found.recorded_sysctls,
+        restore_sysctls={} if needed else found.recorded_sysctls,
     )
 
 

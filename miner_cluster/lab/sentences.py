@@ -16,7 +16,7 @@ def sentences(lab: Lab, plan: Plan, found: Found) -> list[str]:
 def _host(plan: Plan, found: Found) -> Iterator[str]:
     for key, value in plan.sysctls.items():
         before = found.sysctls.get(key, "unset")
-        yield f"this machine's {key} goes from {before} to {value}, until the last lab is removed or it boots"
+        yield f"this machine's {key} goes from {before} to {value}, until the last lab goes or it boots"
     for key, value in plan.restore_sysctls.items():
         if found.sysctls.get(key) != value:
             yield f"this machine's {key} goes back from {found.sysctls.get(key)} to {value}"

@@ -6,7 +6,6 @@ from __future__ import annotations
 LEAST = {
     "fs.inotify.max_user_instances": 1024,
     "fs.inotify.max_user_watches": 262_144,
-    "net.ipv4.ip_forward": 1,
 }
 #: what kubelets set
 KUBELET = ("kernel.panic", "kernel.panic_on_oops", "vm.overcommit_memory")

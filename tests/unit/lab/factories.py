@@ -26,11 +26,7 @@ from miner_cluster.lab.plan import MIB, Plan, known_hosts, wanted_files
 STATE = Path("/checkout/.state/demo")
 HOST = Host(cgroup_v1=True, limits=None, modules=True)
 BARE = Found(
-    sysctls={
-        "fs.inotify.max_user_instances": 128,
-        "fs.inotify.max_user_watches": 524_288,
-        "net.ipv4.ip_forward": 1,
-    },
+    sysctls={"fs.inotify.max_user_instances": 128, "fs.inotify.max_user_watches": 524_288},
     free_disk_mb=100_000,
     free_memory_mb=16_000,
 )

@@ -258,9 +258,12 @@ def test_values_go_back_with_the_last_lab_only() -> None:
     recorded = {"vm.overcommit_memory": 0}
     found = replace(made(make_lab()), recorded_sysctls=recorded)
     assert plan_absent(make_lab(), found).restore_sysctls == recorded
-    other = container("else-server", **{LABEL_LAB: "else"})
-    both = replace(found, containers={**found.containers, "else-server": other})
-    assert not plan_absent(make_lab(), both).restore_sysctls
+    for other in (
+        container("else-server", state="exited", **{LABEL_LAB: "else"}),
+        FoundContainer(name="theirs", state="running", started=True),
+    ):
+        both = replace(found, containers={**found.containers, other.name: other})
+        assert not plan_absent(make_lab(), both).restore_sysctls
 
 
 def test_the_choice_of_subnet_outlives_the_lab() -> None:
