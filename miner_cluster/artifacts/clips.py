@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from miner_cluster.artifacts.recipe import Recipe, Workshop, files_digest
+from miner_cluster.artifacts.recipe import Recipe, Workshop
 from miner_cluster.artifacts.wheels import unpack, wheels
 
 INDEX = "index.json"
@@ -60,7 +60,7 @@ def recipe(lab: Path) -> Recipe:
         name="clips",
         version="1",
         source=packages.source,
-        inputs={"clips": files_digest(lab, ["clips.yaml"]), "packages": packages.key},
+        inputs={"clips": [clip.model_dump(mode="json") for clip in clips], "packages": packages.key},
         estimate="a few seconds",
         build=build,
     )

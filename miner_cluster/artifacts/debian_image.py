@@ -19,6 +19,7 @@ from miner_cluster.artifacts.wheels import unpack, wheels
 REGISTRY = "lab.local/"
 #: bump when the code here gives other bytes for the same files
 _VERSION = "1"
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 Mode = Annotated[str, Field(pattern=r"^[0-7]{4}$")]
 
@@ -83,7 +84,8 @@ def _recipe(lab: Path, directory: Path) -> Recipe:
         source=image.source,
         inputs={
             "recipe": _VERSION,
-            "files": files_digest(directory, ["*"]),
+            "image": image.model_dump(mode="json", exclude={"source"}),
+            "files": files_digest(directory, [*filter(None, (image.prepare, image.customize)), *image.files]),
             "wheels": wheel.key if wheel else "",
             "architecture": architecture(),
             "mirror": mirror(),
@@ -107,7 +109,7 @@ def _builder(directory: Path, image: ImageFile, wheel: Recipe | None) -> Callabl
             tars.append(_files_layer(shop, directory, image, wheel))
         layers = [compress(shop, tar) for tar in tars]
         archive = shop.output / f"{directory.name}.tar"
-        config = ImageConfig(**image.config.model_dump())
+        config = ImageConfig(**image.config.model_dump() | {"env": {"PATH": _PATH} | image.config.env})
         image_id = write_archive(archive, image.reference, layers, config, architecture=architecture())
         return {"image_id": image_id}
 

@@ -145,9 +145,10 @@ def reachable(version: str) -> bool:
 def _fetcher(drop: Path, version: str, asset: str, name: str) -> Callable[[Workshop], dict[str, Any]]:
     def build(shop: Workshop) -> dict[str, Any]:
         target = shop.output / name
-        sums = _obtain(shop, drop, version, _sums_name(), shop.scratch / "sums")
+        sums = shop.scratch / "sums"
+        sums_origin = _obtain(shop, drop, version, _sums_name(), sums)
+        wanted = _checksum(sums, sums_origin, asset)
         origin = _obtain(shop, drop, version, asset, target)
-        wanted = _checksum(sums, asset)
         found = file_sha256(target)
         if found != wanted:
             raise ArtifactError(
@@ -176,11 +177,11 @@ def _obtain(shop: Workshop, drop: Path, version: str, asset: str, target: Path) 
     return url
 
 
-def _checksum(sums: Path | str, asset: str) -> str:
-    text = Path(sums).read_text("utf-8", "replace")
+def _checksum(sums: Path, origin: str, asset: str) -> str:
+    text = sums.read_text("utf-8", "replace")
     found = re.search(rf"^([0-9a-f]{{64}})\s+\*?{re.escape(asset)}$", text, re.MULTILINE)
     if not found:
-        raise ArtifactError(f"{sums}: no checksum of {asset} in it; fetch the release's {_sums_name()} again")
+        raise ArtifactError(f"{origin}: no checksum of {asset} in it; fetch it from the release again")
     return found[1]
 
 

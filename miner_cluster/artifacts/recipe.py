@@ -85,7 +85,7 @@ def file_sha256(path: Path) -> str:
 
 
 def files_digest(root: Path, patterns: Iterable[str]) -> str:
-    """Return a digest of the files below a directory that match: their paths, texts and whether they run.
+    """Return a digest of the files below a directory that match: their paths and texts.
 
     Raises:
         ArtifactError: no file matches one of the patterns.
@@ -98,9 +98,7 @@ def files_digest(root: Path, patterns: Iterable[str]) -> str:
                 f"{root}: no file matches {pattern}; restore the directory from the repository"
             )
         for path in paths:
-            mode = "x" if path.stat().st_mode & 0o100 else "-"
-            content = hashlib.sha256(path.read_bytes()).hexdigest()
-            digest.update(f"{path.relative_to(root)} {mode} {content}\n".encode())
+            digest.update(f"{file_sha256(path)}  {path.relative_to(root)}\n".encode())
     return digest.hexdigest()
 
 

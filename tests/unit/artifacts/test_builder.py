@@ -1,0 +1,64 @@
+"""Making several artifacts."""
+
+from __future__ import annotations
+
+import io
+import threading
+from typing import Any
+
+import pytest
+
+from miner_cluster.artifacts.builder import ensure_all
+from miner_cluster.artifacts.progress import Progress
+from miner_cluster.artifacts.recipe import ArtifactError, Workshop
+from miner_cluster.artifacts.store import Store
+from tests.unit.artifacts.making import file_recipe, make_recipe
+
+
+def test_only_what_is_not_there_is_made(store: Store) -> None:
+    store.ensure(file_recipe(name="old"))
+    assert ensure_all(store, [file_recipe(name="old"), file_recipe(name="new")]) == ["new"]
+    assert ensure_all(store, [file_recipe(name="old"), file_recipe(name="new")]) == []
+
+
+def test_two_are_made_at_a_time(store: Store) -> None:
+    both = threading.Barrier(2, timeout=10)
+
+    def meeting(shop: Workshop) -> dict[str, Any]:
+        both.wait()
+        (shop.output / "file").write_text("met")
+        return {}
+
+    recipes = [make_recipe(meeting, name="one"), make_recipe(meeting, name="two")]
+    assert ensure_all(store, recipes) == ["one", "two"]
+
+
+def test_the_first_failure_ends_the_others(store: Store) -> None:
+    def fail(_: Workshop) -> dict[str, Any]:
+        raise ArtifactError("no network")
+
+    def hang(shop: Workshop) -> dict[str, Any]:
+        shop.run("sleep", "600")
+        return {}
+
+    with pytest.raises(ArtifactError, match=r"^bad: no network$"):
+        ensure_all(store, [make_recipe(hang, name="slow"), make_recipe(fail, name="bad")])
+    assert list(store.manifests()) == []
+
+
+def test_progress_has_a_start_signs_of_life_and_an_end(store: Store) -> None:
+    stream = io.StringIO()
+    store.progress = Progress(stream=stream, interval_s=0.05)
+
+    def slow(shop: Workshop) -> dict[str, Any]:
+        shop.run("sleep", "0.2")
+        (shop.output / "file").write_bytes(b"x" * 1_500_000)
+        return {}
+
+    store.ensure(make_recipe(slow))
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "thing: building, a moment the first time"
+    assert lines[1] == "thing: still building, 0 s"
+    assert lines[-1] == "thing: done in 0 s, 1.5 MB"
+    store.ensure(make_recipe(slow))
+    assert stream.getvalue().splitlines() == lines
