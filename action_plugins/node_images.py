@@ -34,7 +34,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         ]
         found = self._module({"images": wanted}, task_vars)
         if "blobs" in found:
-            paths = {full: images[full].get("path", "") for full in found["missing"]}
+            paths = {name: images[full].get("path", "") for name, full in found["missing"].items()}
             found = self._send(paths, found["blobs"], wanted, task_vars)
         if "image_ids" in found:
             written = {full: image["reference"] for full, image in images.items()}

@@ -42,7 +42,7 @@ def read_image(path: Path) -> OciImage:
     try:
         if path.is_dir():
             return _image(path, lambda name: (path / name).read_bytes())
-        with tarfile.open(path) as archive:
+        with tarfile.open(path, "r:") as archive:
             return _image(path, lambda name: _member(archive, name).read())
     except (OSError, tarfile.TarError, KeyError, ValueError) as error:
         raise ArtifactError(
@@ -58,7 +58,7 @@ def open_blob(image: OciImage, digest: str) -> Iterator[IO[bytes]]:
         with (image.path / name).open("rb") as file:
             yield file
     else:
-        with tarfile.open(image.path) as archive:
+        with tarfile.open(image.path, "r:") as archive:
             yield _member(archive, name)
 
 
