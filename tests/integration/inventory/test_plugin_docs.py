@@ -17,8 +17,7 @@ from miner_cluster.cluster import CHECKOUT
     [
         ("inventory", "cluster_config"),
         ("lookup", "manifests"),
-        ("module", "file_tree"),
-        ("module", "miner_config"),
+        *(("module", path.stem) for path in sorted((CHECKOUT / "library").glob("*.py"))),
         *(("filter", path.stem) for path in sorted((CHECKOUT / "filter_plugins").glob("*.yml"))),
     ],
 )
