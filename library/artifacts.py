@@ -57,8 +57,6 @@ artifacts:
   returned: always
 """
 
-import os
-import threading
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -89,25 +87,11 @@ def make(data: dict[str, Any], store: Store, *, check_mode: bool) -> dict[str, A
     }
 
 
-def end_with_parent(store: Store) -> None:
-    """Give the builds up when the play that asked for them has ended."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while not threading.Event().wait(1):
-            if os.getppid() != parent:
-                store.commands.cancel()
-                return
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 def main() -> None:
     """Run as an Ansible module."""
     arguments: dict[str, Any] = {"cluster": {"type": "dict", "required": True}}
     module = AnsibleModule(argument_spec=arguments, supports_check_mode=True)
     store = Store(progress=Progress(stream=None))
-    end_with_parent(store)
     try:
         values = make(module.params["cluster"], store, check_mode=module.check_mode)
     except MinerError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Sequence
@@ -55,6 +56,7 @@ def build_root_filesystem(shop: Workshop, wanted: RootFilesystem, tar: Path) -> 
     if wanted.customize:
         hooks.append(f'--customize-hook=sh {shlex.quote(str(wanted.customize))} "$1"')
     shop.run(
+        *_alone(),
         "mmdebstrap",
         "--quiet",
         f"--variant={wanted.variant}",
@@ -66,6 +68,16 @@ def build_root_filesystem(shop: Workshop, wanted: RootFilesystem, tar: Path) -> 
         *sources(wanted.suite, mirror()),
         env={"SOURCE_DATE_EPOCH": str(EPOCH)},
     )
+
+
+def _alone() -> tuple[str, ...]:
+    """Return how root runs a command so that its processes and mounts end with it, also when it is killed.
+
+    Others than root are given such namespaces by mmdebstrap itself.
+    """
+    if os.geteuid() != 0:
+        return ()
+    return ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--")
 
 
 def sources(suite: str, archive: str) -> list[str]:

@@ -10,6 +10,9 @@ from miner_cluster.artifacts.machine import architecture
 from miner_cluster.artifacts.recipe import Recipe, Workshop
 from miner_cluster.artifacts.wheels import unpack_tree, wheels
 
+#: the greater part of the compiler's files: its own sources and tests
+_UNUSED = r"^go/(test|misc|doc|src/cmd)/|/testdata/"
+
 
 def compiler(lab: Path) -> Recipe:
     """Return the recipe of the compiler's wheel, from the directory lab/ of the repository."""
@@ -39,7 +42,7 @@ def go_build(
         ArtifactError: a module can't be fetched, or doesn't compile.
     """
     root = shop.scratch / "go"
-    unpack_tree(shop.need(toolchain), "go/", root)
+    unpack_tree(shop, shop.need(toolchain), "go/", root, without=_UNUSED)
     flags = ["-s", "-w", *(f"-X={name}={value}" for name, value in (variables or {}).items())]
     shop.run(
         *(root / "bin" / "go", "build", "-trimpath", f"-ldflags={' '.join(flags)}", "-o", output, package),

@@ -60,17 +60,27 @@ def unpack(directory: Path, patterns: dict[str, Path]) -> None:
         raise ArtifactError(f"no wheel in {directory} holds {', '.join(sorted(left))}")
 
 
-def unpack_tree(directory: Path, prefix: str, target: Path) -> None:
+def unpack_tree(shop: Workshop, directory: Path, prefix: str, target: Path, *, without: str) -> None:
     """Take a whole directory out of the wheels, with the files that run.
+
+    Args:
+        shop: where the work is done, which may be given up.
+        directory: holds the wheels.
+        prefix: the directory's path in them, with a slash at the end.
+        target: becomes that directory.
+        without: a regular expression of paths that are left out.
 
     Raises:
         ArtifactError: there is none.
     """
+    left_out = re.compile(without)
     found = False
     for wheel in sorted(directory.glob("*.whl")):
         with zipfile.ZipFile(wheel) as archive:
             for member in archive.infolist():
-                if member.filename.startswith(prefix) and not member.is_dir():
+                shop.check()
+                name = member.filename
+                if name.startswith(prefix) and not member.is_dir() and not left_out.search(name):
                     found = True
                     _extract(archive, member, target / member.filename.removeprefix(prefix))
     if not found:

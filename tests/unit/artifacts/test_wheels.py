@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from miner_cluster.artifacts.recipe import ArtifactError
+from miner_cluster.artifacts.recipe import ArtifactError, Workshop
+from miner_cluster.artifacts.store import Store
 from miner_cluster.artifacts.wheels import unpack, unpack_tree, wheels
+from tests.unit.artifacts.making import make_recipe
 
 
 @pytest.fixture
@@ -19,14 +22,15 @@ def directory(tmp_path: Path) -> Path:
         program.external_attr = 0o755 << 16
         wheel.writestr(program, "run")
         wheel.writestr("thing/data/readme.txt", "text")
+        wheel.writestr("thing/data/unused.txt", "more")
     return tmp_path
 
 
 def test_files_are_found_by_pattern_and_keep_whether_they_run(directory: Path) -> None:
-    unpack(directory, {"*.data/scripts/thing": directory / "program", "thing/data/*.txt": directory / "text"})
+    unpack(directory, {"*.data/scripts/thing": directory / "program", "thing/data/r*.txt": directory / "x"})
     assert (directory / "program").read_text() == "run"
     assert (directory / "program").stat().st_mode & 0o777 == 0o755
-    assert (directory / "text").stat().st_mode & 0o777 == 0o644
+    assert (directory / "x").stat().st_mode & 0o777 == 0o644
 
 
 def test_a_file_that_no_wheel_holds_is_an_error(directory: Path) -> None:
@@ -34,9 +38,14 @@ def test_a_file_that_no_wheel_holds_is_an_error(directory: Path) -> None:
         unpack(directory, {"nothing.txt": directory / "nothing"})
 
 
-def test_a_tree_keeps_its_shape(directory: Path) -> None:
-    unpack_tree(directory, "thing/", directory / "tree")
-    assert (directory / "tree/data/readme.txt").read_text() == "text"
+def test_a_tree_keeps_its_shape_without_what_is_left_out(store: Store, directory: Path) -> None:
+    def build(shop: Workshop) -> dict[str, Any]:
+        unpack_tree(shop, directory, "thing/", shop.output, without=r"/unused\.txt$")
+        return {}
+
+    path = store.ensure(make_recipe(build)).path
+    assert (path / "data/readme.txt").read_text() == "text"
+    assert not (path / "data/unused.txt").exists()
 
 
 def test_a_lock_says_what_is_fetched(tmp_path: Path) -> None:
