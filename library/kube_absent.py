@@ -25,7 +25,7 @@ options:
     default: 180
 attributes:
   check_mode: {support: full}
-  diff_mode: {support: none}
+  diff_mode: {support: full}
 author: [data-miner]
 """
 
@@ -81,7 +81,8 @@ def main() -> None:
         removed = ensure(module.params, check=module.check_mode)
     except KubeError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=bool(removed), removed=removed)
+    diff = {"before": "".join(f"{name}\n" for name in removed), "after": ""}
+    module.exit_json(changed=bool(removed), removed=removed, diff=diff)
 
 
 if __name__ == "__main__":

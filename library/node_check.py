@@ -52,6 +52,7 @@ facts:
   returned: always
 """
 
+import contextlib
 import json
 import os
 import platform
@@ -147,14 +148,21 @@ def files_bytes(directory: str) -> int:
         return 0
 
 
+def open_files(process: Path) -> list[str]:
+    """Return what the descriptors of a process of /proc point to, as far as they stay open meanwhile."""
+    found = []
+    with contextlib.suppress(OSError):  # it ended
+        for link in (process / "fd").iterdir():
+            with contextlib.suppress(OSError):
+                found.append(os.readlink(link))  # noqa: PTH115 - Path's needs Python 3.9
+    return found
+
+
 def owners(inodes: dict[str, int]) -> dict[int, dict[str, Any]]:
     """Return of each port, found by its socket's inode, the process that has it."""
     found: dict[int, dict[str, Any]] = {port: {"who": "unknown", "k3s": False} for port in inodes.values()}
     for process in Path("/proc").glob("[0-9]*"):
-        try:
-            links = [os.readlink(link) for link in (process / "fd").iterdir()]  # noqa: PTH115 - Path's needs 3.9
-        except OSError:  # it ended, or is a kernel thread
-            continue
+        links = open_files(process)
         held = {inodes[link[8:-1]] for link in links if link.startswith("socket:[") and link[8:-1] in inodes}
         if held:
             name = read(str(process / "comm")).strip()

@@ -1,0 +1,128 @@
+#!/usr/bin/python
+"""Ansible module: a cluster's state in one picture."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cluster_status
+short_description: Look at a whole cluster and put what was seen together
+description:
+  - Reads nodes, workloads and pods from the API, asks the application for the counts of its projects, and
+    returns it all as data, as a text for people, and as a list of problems. Changes nothing, and a problem
+    does not make it fail.
+options:
+  cluster:
+    description: The variable C(cluster) of the inventory.
+    type: dict
+    required: true
+  looks:
+    description: Of each machine what C(shared_file) returned. Machines that are away are left out.
+    type: dict
+    default: {}
+  stand_ins:
+    description: Sentences about what stands in for what.
+    type: list
+    elements: str
+    default: []
+  project:
+    description: The project whose first frames are waited for; empty for none.
+    type: str
+    default: ""
+  wait_s:
+    description: Seconds to wait at most for these frames, and for the database to answer.
+    type: int
+    default: 0
+attributes:
+  check_mode: {support: full}
+author: [data-miner]
+"""
+
+EXAMPLES = r"""
+- name: Look at the cluster
+  cluster_status:
+    cluster: "{{ cluster }}"
+  register: status
+"""
+
+RETURN = r"""
+report:
+  description: Everything that was seen.
+  type: dict
+  returned: always
+text:
+  description: The report for people.
+  type: str
+  returned: always
+problems:
+  description: What is wrong; empty when all is well.
+  type: list
+  elements: str
+  returned: always
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from miner_cluster.cluster import Cluster, as_cluster
+from miner_cluster.kube.api import Api, KubeError
+from miner_cluster.kube.look import Counts, Seen, counts, look, settled_counts
+from miner_cluster.report import Report, as_text, build
+
+ARGUMENTS: dict[str, Any] = {
+    "cluster": {"type": "dict", "required": True},
+    "looks": {"type": "dict", "default": {}},
+    "stand_ins": {"type": "list", "elements": "str", "default": []},
+    "project": {"type": "str", "default": ""},
+    "wait_s": {"type": "int", "default": 0},
+}
+
+
+def see(params: dict[str, Any]) -> Report:
+    """Return the report; whatever can't be seen is a problem in it."""
+    cluster = as_cluster(params["cluster"])
+    problems: list[str] = []
+    projects: Counts = {}
+    seen = Seen(nodes=[], workloads=[], pods=[])
+    try:
+        # The counts come first: they may be waited for, and the rest should be of the same moment.
+        api = Api(Path(cluster.state_dir) / "kubeconfig")
+        api.raw("GET", "/readyz")
+        if "monitor" in cluster.workers:
+            projects = _counts(cluster, params, problems)
+        seen = look(api, [cluster.seaweedfs.namespace, cluster.namespace])
+    except KubeError as error:
+        problems.append(str(error))
+    return build(
+        cluster,
+        nodes=seen.nodes,
+        workloads=seen.workloads,
+        pods=seen.pods,
+        looks=params["looks"],
+        projects=projects,
+        stand_ins=params["stand_ins"],
+        problems=problems,
+    )
+
+
+def _counts(cluster: Cluster, params: dict[str, Any], problems: list[str]) -> Counts:
+    kubectl = Path(cluster.state_dir) / "bin" / "kubectl"
+    try:
+        return settled_counts(
+            lambda: counts(kubectl, cluster.namespace), params["project"], wait_s=params["wait_s"]
+        )
+    except KubeError as error:
+        problems.append(str(error))
+        return {}
+
+
+def main() -> None:
+    """Run as an Ansible module."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    report = see(module.params)
+    module.exit_json(changed=False, report=report, text=as_text(report), problems=report["problems"])
+
+
+if __name__ == "__main__":
+    main()

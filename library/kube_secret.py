@@ -1,0 +1,95 @@
+#!/usr/bin/python
+"""Ansible module: Secrets of a namespace."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kube_secret
+short_description: Make Secrets hold the given values
+description:
+  - Compares each Secret with what it should hold and applies it where it differs, all in one process. Values
+    appear in no output; the names of those that changed do. Secrets that are not given are left alone.
+options:
+  kubeconfig:
+    description: Path of the kubeconfig on the controller.
+    type: path
+    required: true
+  namespace:
+    description: Where they are.
+    type: str
+    required: true
+  instance:
+    description: Name of the cluster, for the label C(app.kubernetes.io/instance).
+    type: str
+    required: true
+  values:
+    description: Of each Secret its keys and texts.
+    type: dict
+    required: true
+attributes:
+  check_mode: {support: full}
+  diff_mode: {support: none}
+author: [data-miner]
+"""
+
+EXAMPLES = r"""
+- name: Apply the Secrets
+  kube_secret:
+    kubeconfig: .state/lab/kubeconfig
+    namespace: data-miner
+    instance: lab
+    values: {hf-token: {HF_TOKEN: "{{ token }}"}}
+"""
+
+RETURN = r"""
+applied:
+  description: Names of the Secrets that were made or changed.
+  type: list
+  elements: str
+  returned: always
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from miner_cluster.kube.api import Api, KubeError
+from miner_cluster.kube.secrets import apply_secret, wanted_secret
+
+ARGUMENTS: dict[str, Any] = {
+    "kubeconfig": {"type": "path", "required": True},
+    "namespace": {"type": "str", "required": True},
+    "instance": {"type": "str", "required": True},
+    "values": {"type": "dict", "required": True, "no_log": True},
+}
+
+
+def ensure(params: dict[str, Any], *, check: bool) -> list[str]:
+    """Apply what differs; return the names.
+
+    Raises:
+        KubeError: the API refuses or does not answer.
+    """
+    api = Api(Path(params["kubeconfig"]))
+    return [
+        name
+        for name, values in sorted(params["values"].items())
+        if apply_secret(
+            api, wanted_secret(name, params["namespace"], params["instance"], values), check=check
+        )
+    ]
+
+
+def main() -> None:
+    """Run as an Ansible module."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    try:
+        applied = ensure(module.params, check=module.check_mode)
+    except KubeError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=bool(applied), applied=applied)
+
+
+if __name__ == "__main__":
+    main()

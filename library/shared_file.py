@@ -1,0 +1,215 @@
+#!/usr/bin/python
+"""Ansible module: prove that the shared file system is one and the same on all machines."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: shared_file
+short_description: Look at the shared file system, and pass small files between machines through it
+description:
+  - Says whether the shared file system is mounted and answers, and how much of the data's disk is free.
+    V(write) leaves a file of this machine there, V(read) reads those of all machines, V(clean) removes them.
+    What was there before is as it was, so nothing counts as a change.
+  - A mount that hangs makes the module fail, not hang.
+options:
+  mount:
+    description: Where the shared file system is mounted.
+    type: path
+    required: true
+  data_dir:
+    description: A path on the data's disk.
+    type: path
+    required: true
+  action:
+    description: What to do.
+    type: str
+    choices: [look, write, read, clean]
+    default: look
+  name:
+    description: This machine, with C(action=write).
+    type: str
+    default: ""
+  names:
+    description: The machines whose files must be there, with C(action=read).
+    type: list
+    elements: str
+    default: []
+  token:
+    description: What tells this run's files from those of an earlier one.
+    type: str
+    default: ""
+  timeout_s:
+    description: Seconds within which it must be done.
+    type: int
+    default: 45
+attributes:
+  check_mode:
+    support: full
+    description: Looks only.
+author: [data-miner]
+"""
+
+EXAMPLES = r"""
+- name: Leave a file on the shared storage
+  shared_file:
+    mount: /swdfs_mnt/swshared
+    data_dir: /data/seaweed
+    action: write
+    name: "{{ inventory_hostname }}"
+    token: "4711"
+"""
+
+RETURN = r"""
+mounted:
+  description: Whether the shared file system is mounted and answers.
+  type: bool
+  returned: always
+free_bytes:
+  description: Free space of the data's disk.
+  type: int
+  returned: always
+total_bytes:
+  description: Size of the data's disk.
+  type: int
+  returned: always
+"""
+
+import contextlib
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.mounts import mounts
+
+DIRECTORY = ".data-miner-verify"
+POLL_S = 0.2
+STAT_TIMEOUT_S = 10
+
+
+class LostError(Exception):
+    """The files do not get from one machine to another; the message says which."""
+
+
+def write(root: Path, name: str, token: str) -> None:
+    """Leave a file of this machine."""
+    root.mkdir(exist_ok=True)
+    with (root / name).open("w") as file:
+        file.write(token)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read(root: Path, names: list[str], token: str, timeout_s: float) -> None:
+    """Wait until the file of each machine is there and holds the token.
+
+    Raises:
+        LostError: one is not in time.
+    """
+    deadline = time.monotonic() + timeout_s
+    missing = list(names)
+    while True:
+        missing = [name for name in missing if _text(root / name) != token]
+        if not missing:
+            return
+        if time.monotonic() > deadline:
+            raise LostError(f"the file of {', '.join(missing)} does not get here through {root.parent}")
+        time.sleep(POLL_S)
+
+
+def clean(root: Path) -> None:
+    """Remove all files."""
+    if root.is_dir():
+        for path in root.iterdir():
+            path.unlink(missing_ok=True)
+        root.rmdir()
+
+
+def act(params: dict[str, Any]) -> None:
+    """Do what is asked for.
+
+    Raises:
+        LostError: files do not get through.
+    """
+    root = Path(params["mount"]) / DIRECTORY
+    if params["action"] == "write":
+        write(root, params["name"], params["token"])
+    elif params["action"] == "read":
+        read(root, params["names"], params["token"], params["timeout_s"] * 0.8)
+    elif params["action"] == "clean":
+        clean(root)
+
+
+def bounded(timeout_s: float, action: Any, *args: Any) -> str:
+    """Run something that may hang; return what went wrong, nothing when it went well."""
+    failures = ["it did not answer in time"]
+
+    def run() -> None:
+        try:
+            action(*args)
+        except (OSError, LostError) as error:
+            failures[0] = str(error)
+        else:
+            failures.clear()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(timeout_s)
+    return failures[0] if failures else ""
+
+
+def is_mounted(mount: str) -> bool:
+    """Whether a FUSE file system is mounted there and answers; a dead one still looks mounted."""
+    if not mounts().get(mount, "").startswith("fuse"):
+        return False
+    return not bounded(STAT_TIMEOUT_S, os.statvfs, mount)
+
+
+def space(path: str) -> dict[str, int]:
+    """Return size and free space of a path's disk."""
+    place = Path(path)
+    while not place.exists():
+        place = place.parent
+    size = os.statvfs(place)
+    return {"free_bytes": size.f_bavail * size.f_frsize, "total_bytes": size.f_blocks * size.f_frsize}
+
+
+def _text(path: Path) -> str:
+    with contextlib.suppress(OSError):
+        return path.read_text()
+    return ""
+
+
+def main() -> None:
+    """Run as an Ansible module."""
+    module = AnsibleModule(
+        argument_spec={
+            "mount": {"type": "path", "required": True},
+            "data_dir": {"type": "path", "required": True},
+            "action": {"type": "str", "choices": ["look", "write", "read", "clean"], "default": "look"},
+            "name": {"type": "str", "default": ""},
+            "names": {"type": "list", "elements": "str", "default": []},
+            "token": {"type": "str", "default": "", "no_log": False},
+            "timeout_s": {"type": "int", "default": 45},
+        },
+        supports_check_mode=True,
+    )
+    mount, action = module.params["mount"], module.params["action"]
+    mounted = is_mounted(mount)
+    failure = ""
+    if action != "look" and not module.check_mode:
+        failure = bounded(module.params["timeout_s"], act, module.params) if mounted else "it is not mounted"
+    result = {"changed": False, "mounted": mounted, **space(module.params["data_dir"])}
+    if failure:
+        module.fail_json(
+            msg=f"The shared storage at {mount} does not work here: {failure}. See the mount's pod on this "
+            "machine: kubectl -n seaweedfs logs -l app.kubernetes.io/name=mount --prefix",
+            **result,
+        )
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

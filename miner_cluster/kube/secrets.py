@@ -1,0 +1,62 @@
+"""Secrets: compared and applied without their values ever leaving the process."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+
+from miner_cluster.kube.api import NOT_FOUND, Api, ApiError, KubeError, Object
+from miner_cluster.kube.diff import APPLY, FIELD_MANAGER
+from miner_cluster.pods import labels
+
+
+def wanted_secret(name: str, namespace: str, instance: str, values: Mapping[str, str]) -> Object:
+    """Return a Secret as it is applied."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "labels": labels(name=name, instance=instance, component="secret", phase="secrets"),
+        },
+        "type": "Opaque",
+        "data": {key: base64.b64encode(value.encode()).decode() for key, value in values.items()},
+    }
+
+
+def differs(present: Object | None, wanted: Object) -> bool:
+    """Whether applying would change something."""
+    if present is None:
+        return True
+    have = present["metadata"].get("labels") or {}
+    labelled = all(have.get(name) == value for name, value in wanted["metadata"]["labels"].items())
+    return present.get("data") != wanted["data"] or not labelled
+
+
+def apply_secret(api: Api, wanted: Object, *, check: bool) -> bool:
+    """Bring one Secret about; True when that changes something, or would.
+
+    Raises:
+        KubeError: there is no namespace for it, or the API refuses or does not answer.
+    """
+    namespace, name = wanted["metadata"]["namespace"], wanted["metadata"]["name"]
+    path = f"/api/v1/namespaces/{namespace}/secrets/{name}"
+    try:
+        present = api.call("GET", path)
+    except ApiError as error:
+        if error.status != NOT_FOUND:
+            raise
+        present = None
+    if not differs(present, wanted):
+        return False
+    if not check:
+        try:
+            api.call("PATCH", path, wanted, content=APPLY, fieldManager=FIELD_MANAGER, force="true")
+        except ApiError as error:
+            if error.status == NOT_FOUND:
+                raise KubeError(
+                    f"There is no namespace {namespace} for Secret {name} yet; run: ansible-playbook site.yml"
+                ) from error
+            raise KubeError(f"Secret {namespace}/{name} is refused: {error}") from error
+    return True

@@ -1,0 +1,219 @@
+"""A cluster's state in one picture: machines, workloads, storage, projects, stand-ins, and what is wrong.
+
+Pure: the modules collect, this puts together and prints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypedDict
+
+from miner_cluster.cluster import Cluster
+from miner_cluster.kube.api import Object
+from miner_cluster.kube.prune import title
+from miner_cluster.kube.rollout import pending, ready
+
+GIB = 1 << 30
+MIB = 1 << 20
+IMAGE_ANNOTATION = "data-miner/image-id"
+_STATES = ("ready", "leased", "done", "skipped", "dead")
+
+
+class Look(TypedDict, total=False):
+    """What a machine says of itself, as ``shared_file`` returns it; nothing when it can't be reached."""
+
+    mounted: bool
+    free_bytes: int
+    total_bytes: int
+
+
+class Report(TypedDict):
+    """Everything that is shown, for programs."""
+
+    cluster: str
+    k3s_version: str
+    nodes: list[dict[str, Any]]
+    workloads: list[dict[str, Any]]
+    projects: dict[str, Any]
+    stand_ins: list[str]
+    problems: list[str]
+
+
+def build(
+    cluster: Cluster,
+    *,
+    nodes: Sequence[Object],
+    workloads: Sequence[Object],
+    pods: Sequence[Object],
+    looks: Mapping[str, Look],
+    projects: Mapping[str, Any],
+    stand_ins: Sequence[str],
+    problems: Sequence[str] = (),
+) -> Report:
+    """Put the picture together.
+
+    Args:
+        cluster: the configuration.
+        nodes: the cluster's Nodes.
+        workloads: our Deployments, StatefulSets, DaemonSets and Jobs.
+        pods: all pods of the cluster.
+        looks: what each machine says; machines that are away are missing.
+        projects: as ``data-miner status --json`` counts them.
+        stand_ins: sentences about what stands in for what.
+        problems: what was found wrong while looking.
+    """
+    named = {node["metadata"]["name"]: node for node in nodes}
+    rows = [_node(name, cluster, named.get(name), pods, looks.get(name)) for name in cluster.nodes]
+    return Report(
+        cluster=cluster.name,
+        k3s_version=cluster.k3s_version,
+        nodes=rows,
+        workloads=[_workload(workload, pods) for workload in workloads],
+        projects=dict(projects),
+        stand_ins=list(stand_ins),
+        problems=[
+            *problems,
+            *(f"{row['name']} is {row['state']}" for row in rows if row["state"] != "Ready"),
+            *(f"{row['name']}: the shared storage is not mounted" for row in rows if row["mounted"] is False),
+            *(f"{title(w)}: {reason}" for w in workloads if (reason := pending(w))),
+            *image_problems(pods),
+        ],
+    )
+
+
+def image_problems(pods: Iterable[Object]) -> list[str]:
+    """Return images of ours that run under one name and are not the same everywhere."""
+    found: dict[str, dict[str, set[str]]] = {}
+    for pod in pods:
+        wanted = pod["metadata"].get("annotations", {}).get(IMAGE_ANNOTATION)
+        if wanted is None:
+            continue
+        for container in pod.get("status", {}).get("containerStatuses", []):
+            if image_id := container.get("imageID", "").rpartition("@")[2]:
+                where = found.setdefault(container["image"], {}).setdefault(image_id, set())
+                where.add(pod["spec"].get("nodeName", "?"))
+    return [
+        f"{image} is not the same everywhere: "
+        + ", ".join(f"{image_id[:19]} on {', '.join(sorted(where))}" for image_id, where in ids.items())
+        for image, ids in found.items()
+        if len(ids) > 1
+    ]
+
+
+def busy(project: Mapping[str, Any]) -> int:
+    """Return how many items of a project wait or are worked on."""
+    return sum(stage["ready"] + stage["leased"] for stage in project["stages"].values())
+
+
+def as_text(report: Report) -> str:
+    """Return the report for people."""
+    problems = report["problems"]
+    state = "everything runs" if not problems else f"{len(problems)} problem{'s' * (len(problems) > 1)}"
+    parts = [
+        [f"cluster {report['cluster']}, k3s {report['k3s_version']}: {state}"],
+        table(
+            ("node", "role", "state", "pods", "data disk free", "shared storage"),
+            [
+                (n["name"], n["role"], n["state"], str(n["pods"]), _disk(n), _MOUNTED[n["mounted"]])
+                for n in report["nodes"]
+            ],
+        ),
+        table(
+            ("workload", "ready", "on"),
+            [(w["name"], f"{w['ready']}/{w['wanted']}", ", ".join(w["nodes"])) for w in report["workloads"]],
+        ),
+    ]
+    for name, project in report["projects"].items():
+        parts.append(_project(name, project))
+    if report["stand_ins"]:
+        parts.append(["stand-ins here:", *(f"  {sentence}" for sentence in report["stand_ins"])])
+    if problems:
+        parts.append(["problems:", *(f"  {line}" for problem in problems for line in problem.splitlines())])
+    return "\n\n".join("\n".join(part) for part in parts if part)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return aligned lines; a column of numbers is aligned to the right. Nothing where there are no rows."""
+    if not rows:
+        return []
+    widths = [max(len(line[n]) for line in (head, *rows)) for n in range(len(head))]
+    right = [all(row[n][:1].isdigit() and row[n].isdigit() for row in rows) for n in range(len(head))]
+    return [
+        "  ".join(
+            cell.rjust(width) if number else cell.ljust(width)
+            for cell, width, number in zip(line, widths, right, strict=True)
+        ).rstrip()
+        for line in (head, *rows)
+    ]
+
+
+_MOUNTED = {True: "mounted", False: "NOT MOUNTED", None: "?"}
+
+
+def _node(
+    name: str, cluster: Cluster, node: Object | None, pods: Iterable[Object], look: Look | None
+) -> dict[str, Any]:
+    running = [
+        pod
+        for pod in pods
+        if pod["spec"].get("nodeName") == name and pod["status"].get("phase") in {"Running", "Pending"}
+    ]
+    state = "missing"
+    if node is not None:
+        conditions = {c["type"]: c["status"] for c in node.get("status", {}).get("conditions", [])}
+        state = "Ready" if conditions.get("Ready") == "True" else "NotReady"
+        if node.get("spec", {}).get("unschedulable"):
+            state += ", cordoned"
+    return {
+        "name": name,
+        "role": "storage" if cluster.nodes[name].storage_only else cluster.nodes[name].role,
+        "state": state,
+        "pods": len(running),
+        "mounted": None if look is None else look.get("mounted"),
+        "free_bytes": None if look is None else look.get("free_bytes"),
+        "total_bytes": None if look is None else look.get("total_bytes"),
+    }
+
+
+def _workload(workload: Object, pods: Iterable[Object]) -> dict[str, Any]:
+    status, meta = workload.get("status", {}), workload["metadata"]
+    selector = workload["spec"].get("selector", {}).get("matchLabels", {})
+    own = [
+        pod
+        for pod in pods
+        if pod["metadata"].get("namespace") == meta.get("namespace")
+        and selector.items() <= pod["metadata"].get("labels", {}).items()
+    ]
+    counts = {
+        "DaemonSet": ("numberAvailable", status.get("desiredNumberScheduled", 0)),
+        "Job": ("succeeded", workload["spec"].get("completions", 1)),
+    }
+    field, wanted = counts.get(workload["kind"], ("availableReplicas", workload["spec"].get("replicas", 1)))
+    return {
+        "name": f"{meta['namespace']}/{meta['name']}",
+        "kind": workload["kind"],
+        "ready": status.get(field, 0),
+        "wanted": wanted,
+        "nodes": sorted(
+            {pod["spec"]["nodeName"] for pod in own if pod["spec"].get("nodeName") and ready(pod)}
+        ),
+    }
+
+
+def _disk(node: Mapping[str, Any]) -> str:
+    if node["free_bytes"] is None or node["total_bytes"] is None:
+        return "?"
+    return f"{node['free_bytes'] / GIB:.1f} of {node['total_bytes'] / GIB:.1f} GiB"
+
+
+def _project(name: str, project: Mapping[str, Any]) -> list[str]:
+    size = project["bytes"]
+    amount = f"{size / GIB:.1f} GiB" if size >= GIB else f"{size / MIB:.1f} MiB"
+    rows = [
+        (stage, *(str(counts[state]) for state in _STATES)) for stage, counts in project["stages"].items()
+    ]
+    lines = [f"project {name}: {project['videos']} videos ({amount}), {project['frames']} frames"]
+    lines += table(("stage", *_STATES), rows)
+    for node, stages in project.get("nodes", {}).items():
+        lines.append(f"done on {node}: " + ", ".join(f"{stage} {count}" for stage, count in stages.items()))
+    return lines

@@ -1,0 +1,89 @@
+"""An API server in memory: objects by path, as far as our client asks for them."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+from miner_cluster.kube.api import NOT_FOUND, Api, ApiError, Object, Resource
+
+NAMESPACED = {
+    "Deployment": ("apps/v1", "deployments"),
+    "StatefulSet": ("apps/v1", "statefulsets"),
+    "DaemonSet": ("apps/v1", "daemonsets"),
+    "Job": ("batch/v1", "jobs"),
+    "CronJob": ("batch/v1", "cronjobs"),
+    "Service": ("v1", "services"),
+    "ConfigMap": ("v1", "configmaps"),
+    "Secret": ("v1", "secrets"),
+    "Pod": ("v1", "pods"),
+    "Event": ("v1", "events"),
+    "PodDisruptionBudget": ("policy/v1", "poddisruptionbudgets"),
+    "NetworkPolicy": ("networking.k8s.io/v1", "networkpolicies"),
+}
+
+
+class FakeApi(Api):
+    """Applies by replacing what is given, and finds by labels; nothing runs."""
+
+    def __init__(self, *objects: Object) -> None:
+        self.server = "https://fake:6443"
+        self.objects: dict[str, Object] = {}
+        self.requests: list[tuple[str, str, str]] = []
+        self.refusals: dict[str, ApiError] = {}
+        self.logs: dict[str, str] = {}
+        for number, obj in enumerate(objects):
+            stored = copy.deepcopy(obj)
+            stored["metadata"].setdefault("uid", str(number))
+            stored["metadata"].setdefault("resourceVersion", "1")
+            self.objects[self.path(obj)] = stored
+
+    def path(self, obj: Object) -> str:
+        meta = obj["metadata"]
+        return self.resource(obj["apiVersion"], obj["kind"]).path(meta.get("namespace"), meta["name"])
+
+    def resource(self, api_version: str, kind: str) -> Resource:
+        namespaced = kind in NAMESPACED
+        plural = NAMESPACED[kind][1] if namespaced else f"{kind.lower()}s"
+        return Resource(api_version=api_version, kind=kind, plural=plural, namespaced=namespaced)
+
+    def raw(self, method: str, path: str, body: object = None, *, content: str = "", **query: str) -> bytes:
+        self.requests.append((method, path, content))
+        if path in self.refusals and method != "GET":
+            raise self.refusals[path]
+        if path.endswith("/log"):
+            return self.logs.get(path, "").encode()
+        if method == "PATCH":
+            assert isinstance(body, dict)
+            return json.dumps(self._apply(path, body, keep="dryRun" not in query)).encode()
+        if path.rpartition("/")[2] in {plural for _, plural in NAMESPACED.values()}:
+            return json.dumps({"items": self._matching(path, query.get("labelSelector", ""))}).encode()
+        if path not in self.objects:
+            raise ApiError(NOT_FOUND, "NotFound", f"{path} not found")
+        if method == "DELETE":
+            del self.objects[path]
+            return b"{}"
+        return json.dumps(self.objects[path]).encode()
+
+    def _apply(self, path: str, body: Object, *, keep: bool) -> Object:
+        before: Object = self.objects.get(path, {"metadata": {"uid": "new", "resourceVersion": "0"}})
+        after = copy.deepcopy(before) | copy.deepcopy(body)
+        after["metadata"] = {**before["metadata"], **body["metadata"], "managedFields": []}
+        if after != before:
+            after["metadata"]["resourceVersion"] = str(int(before["metadata"]["resourceVersion"]) + 1)
+        if keep:
+            self.objects[path] = after
+        return after
+
+    def _matching(self, path: str, selector: str) -> list[Object]:
+        found = [obj for key, obj in self.objects.items() if key.startswith(f"{path}/")]
+        return [obj for obj in found if _matches(obj["metadata"].get("labels", {}), selector)]
+
+
+def _matches(labels: dict[str, Any], selector: str) -> bool:
+    plain, _, phases = selector.partition(",data-miner/phase in (")
+    wanted = dict(part.split("=") for part in plain.split(",") if part)
+    if phases and labels.get("data-miner/phase") not in phases.rstrip(")").split(","):
+        return False
+    return wanted.items() <= labels.items()

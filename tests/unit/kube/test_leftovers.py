@@ -1,0 +1,76 @@
+"""What nothing renders any more goes; what somebody else made stays."""
+
+from __future__ import annotations
+
+import pytest
+
+from miner_cluster.kube.absent import present, refuse_foreign, remove
+from miner_cluster.kube.api import Api, KubeError
+from miner_cluster.kube.prune import delete, find_leftovers
+from tests.unit.kube.conftest import NAMESPACE, obj
+from tests.unit.kube.fake_api import FakeApi
+
+KEPT, GONE = obj("Deployment", "extract-worker"), obj("Deployment", "detect-worker")
+OTHER_PHASE = obj("Deployment", "grafana", phase="infrastructure")
+
+
+def foreign(kind: str, name: str, namespace: str | None = "data-miner") -> dict[str, object]:
+    meta = {"name": name, **({"namespace": namespace} if namespace else {})}
+    return {"apiVersion": "v1", "kind": kind, "metadata": meta}
+
+
+def find(api: Api) -> list[str]:
+    found = find_leftovers(api, [KEPT], ["workers"], ["data-miner"])
+    return [item["metadata"]["name"] for item in found]
+
+
+def test_only_our_objects_of_the_phase_that_are_not_wanted_are_left_over() -> None:
+    assert find(FakeApi(KEPT, GONE, OTHER_PHASE, foreign("ConfigMap", "theirs"))) == ["detect-worker"]
+
+
+def test_a_worker_of_another_kind_replaces_the_old_one() -> None:
+    assert find(FakeApi(obj("StatefulSet", "extract-worker"))) == ["extract-worker"]
+
+
+def test_what_a_controller_made_follows_its_owner() -> None:
+    owned = obj("Job", "cron-1")
+    owned["metadata"]["ownerReferences"] = [{"kind": "CronJob", "name": "cron"}]
+    assert find(FakeApi(owned)) == []
+
+
+def test_secrets_and_namespaces_are_never_left_over() -> None:
+    assert find(FakeApi(NAMESPACE, obj("Secret", "postgres"))) == []
+
+
+def test_without_phases_nothing_is_looked_for() -> None:
+    assert find_leftovers(FakeApi(GONE), [], [], ["data-miner"]) == []
+
+
+def test_deleting_what_is_gone_already_is_no_error() -> None:
+    api = FakeApi(GONE)
+    assert delete(api, GONE)
+    assert not delete(api, GONE)
+
+
+def test_a_namespace_of_somebody_else_is_refused() -> None:
+    found = present(FakeApi(foreign("Namespace", "data-miner", None)), [NAMESPACE])
+    with pytest.raises(KubeError, match=r"Namespace data-miner was not made by these playbooks.*nothing was"):
+        refuse_foreign(found)
+
+
+def test_our_namespace_goes_and_twice_is_fine() -> None:
+    api = FakeApi(NAMESPACE)
+    found = present(api, [NAMESPACE])
+    refuse_foreign(found)
+    remove(api, found, timeout_s=1)
+    assert present(api, [NAMESPACE]) == []
+
+
+def test_a_namespace_that_does_not_end_names_the_pods_in_it() -> None:
+    pod = obj("Pod", "download-worker-0", spec={"nodeName": "lab-agent-2"})
+    api = FakeApi({**NAMESPACE, "metadata": {**NAMESPACE["metadata"], "deletionTimestamp": "now"}}, pod)
+    now = iter(range(100))
+    with pytest.raises(KubeError, match=r"(?s)Not gone after .*pod download-worker-0 on lab-agent-2"):
+        remove(
+            api, present(api, [NAMESPACE]), timeout_s=3, clock=lambda: float(next(now)), sleep=lambda _: None
+        )

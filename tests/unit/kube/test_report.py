@@ -1,0 +1,187 @@
+"""The picture of a cluster: what is shown, what counts as a problem, how long is waited."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from miner_cluster.cluster import CHECKOUT, Cluster, resolve_cluster
+from miner_cluster.config_file import load_cluster_file
+from miner_cluster.kube.api import KubeError
+from miner_cluster.kube.look import settled_counts
+from miner_cluster.report import Look, as_text, build, image_problems, table
+from tests.modules import load_module
+from tests.unit.kube.conftest import obj
+
+shared = load_module("shared_file")
+
+GIB = 1 << 30
+IDLE = {"ready": 0, "leased": 0, "done": 2, "skipped": 0, "dead": 0}
+BUSY = {**IDLE, "ready": 1}
+
+
+def project(frames: int, **stages: dict[str, int]) -> dict[str, Any]:
+    return {
+        "videos": 2,
+        "bytes": 3 << 20,
+        "frames": frames,
+        "stages": stages,
+        "nodes": {"lab-agent-1": {"extract": 2}},
+    }
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    path = CHECKOUT / "inventory" / "lab" / "cluster_config.yaml"
+    return resolve_cluster(load_cluster_file(path).file, config_file=path)
+
+
+def node(name: str, ready: str = "True") -> dict[str, Any]:
+    return obj("Node", name, None, status={"conditions": [{"type": "Ready", "status": ready}]}, spec={})
+
+
+def pod(name: str, where: str, image_id: str = "sha256:aa") -> dict[str, Any]:
+    made = obj(
+        "Pod",
+        name,
+        spec={"nodeName": where},
+        status={
+            "phase": "Running",
+            "conditions": [{"type": "Ready", "status": "True"}],
+            "containerStatuses": [{"image": "data-miner:lab", "imageID": image_id}],
+        },
+    )
+    made["metadata"]["labels"]["app"] = "it"
+    made["metadata"]["annotations"] = {"data-miner/image-id": "sha256:aa"}
+    return made
+
+
+def running() -> dict[str, Any]:
+    return obj(
+        "Deployment",
+        "it",
+        spec={"replicas": 1, "selector": {"matchLabels": {"app": "it"}}},
+        status={"observedGeneration": 1, "updatedReplicas": 1, "availableReplicas": 1, "replicas": 1},
+    )
+
+
+def test_a_cluster_that_works_is_shown_with_everything(cluster: Cluster) -> None:
+    look = Look(mounted=True, free_bytes=8 * GIB, total_bytes=11 * GIB)
+    report = build(
+        cluster,
+        nodes=[node(name) for name in cluster.nodes],
+        workloads=[running()],
+        pods=[pod("it-1", "lab-agent-1")],
+        looks=dict.fromkeys(cluster.nodes, look),
+        projects={"demo": project(12, download=IDLE)},
+        stand_ins=["the k3s program is a stand-in"],
+    )
+    assert report["problems"] == []
+    json.dumps(report)
+    text = as_text(report)
+    assert text.startswith("cluster lab, k3s v1.31.0+k3s1: everything runs")
+    assert "lab-agent-1  agent   Ready     1  8.0 of 11.0 GiB  mounted" in text
+    assert "data-miner/it  1/1    lab-agent-1" in text
+    assert "project demo: 2 videos (3.0 MiB), 12 frames" in text
+    assert "done on lab-agent-1: extract 2" in text
+    assert "the k3s program is a stand-in" in text
+
+
+def test_each_thing_that_is_wrong_is_a_problem(cluster: Cluster) -> None:
+    lagging = running() | {"status": {"observedGeneration": 1}}
+    report = build(
+        cluster,
+        nodes=[node("lab-server"), node("lab-agent-1", "Unknown")],
+        workloads=[lagging],
+        pods=[],
+        looks={"lab-server": Look(mounted=False)},
+        projects={},
+        stand_ins=[],
+        problems=["the database does not answer"],
+    )
+    assert report["problems"] == [
+        "the database does not answer",
+        "lab-agent-1 is NotReady",
+        "lab-agent-2 is missing",
+        "lab-server: the shared storage is not mounted",
+        "Deployment data-miner/it: 0 of 1 pods updated",
+    ]
+    assert "5 problems" in as_text(report)
+
+
+def test_an_image_that_differs_between_machines_is_named_with_them() -> None:
+    found = image_problems([pod("a", "one"), pod("b", "two", "docker.io/x@sha256:bb"), pod("c", "three")])
+    assert found == ["data-miner:lab is not the same everywhere: sha256:aa on one, three, sha256:bb on two"]
+    assert image_problems([pod("a", "one"), pod("b", "two")]) == []
+
+
+def test_numbers_are_aligned_to_the_right_and_texts_to_the_left() -> None:
+    assert table(("name", "n"), [("a", "10"), ("bbbbb", "5")]) == ["name    n", "a      10", "bbbbb   5"]
+    assert table(("name",), []) == []
+
+
+class Answers:
+    """A monitor that gives one answer after the other, and the clock that goes on with each."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.asked = 0
+
+    def read(self) -> dict[str, Any]:
+        answer = self.answers[min(self.asked, len(self.answers) - 1)]
+        self.asked += 1
+        if isinstance(answer, Exception):
+            raise answer
+        found: dict[str, Any] = answer
+        return found
+
+    def wait(self, wait_s: float = 10) -> dict[str, Any]:
+        return settled_counts(
+            self.read, "demo", wait_s=wait_s, clock=lambda: float(self.asked), sleep=lambda _: None
+        )
+
+
+def test_a_project_with_frames_is_not_waited_for() -> None:
+    answers = Answers({"demo": project(5, download=BUSY)})
+    answers.wait()
+    assert answers.asked == 1
+
+
+def test_a_new_project_is_waited_for_until_its_queue_is_empty() -> None:
+    done = {"demo": project(9, download=IDLE)}
+    answers = Answers({}, {"demo": project(0)}, {"demo": project(3, download=BUSY)}, done)
+    assert answers.wait() == done
+    assert answers.asked == 4
+
+
+def test_the_wait_for_a_new_project_ends_without_an_error() -> None:
+    answers = Answers({"demo": project(0, download=BUSY)})
+    assert answers.wait(wait_s=5) == {"demo": project(0, download=BUSY)}
+
+
+def test_a_database_that_does_not_answer_is_an_error_after_the_wait() -> None:
+    answers = Answers(KubeError("no"), KubeError("no"), {"demo": project(1)})
+    assert answers.wait()["demo"]["frames"] == 1
+    with pytest.raises(KubeError, match="no"):
+        Answers(KubeError("no")).wait(wait_s=3)
+
+
+def test_the_shared_file_is_read_when_it_arrives(tmp_path: Path) -> None:
+    root = tmp_path / ".data-miner-verify"
+    shared.write(root, "one", "4711")
+    shared.read(root, ["one"], "4711", 1)
+    with pytest.raises(shared.LostError, match="the file of two does not get here"):
+        shared.read(root, ["one", "two"], "4711", 0)
+    shared.clean(root)
+    shared.clean(root)
+    assert not root.exists()
+
+
+def test_what_hangs_ends_in_time() -> None:
+    assert shared.bounded(0.1, threading.Event().wait) == "it did not answer in time"
+    assert shared.bounded(5, Path("/nowhere/at/all").read_text).startswith("[Errno 2]")
+    assert shared.bounded(5, len, "x") == ""

@@ -1,0 +1,64 @@
+"""Secrets are applied when they differ, and never told."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from miner_cluster.kube.api import NOT_FOUND, ApiError, KubeError
+from miner_cluster.kube.secrets import apply_secret, wanted_secret
+from tests.modules import load_module
+from tests.unit.kube.fake_api import FakeApi
+
+generated = load_module("generated_secret")
+WANTED = wanted_secret("postgres", "data-miner", "lab", {"password": "hunter2"})
+
+
+def test_a_secret_is_applied_once_and_then_left_alone() -> None:
+    api = FakeApi()
+    assert apply_secret(api, WANTED, check=False)
+    assert not apply_secret(api, WANTED, check=False)
+    assert apply_secret(api, wanted_secret("postgres", "data-miner", "lab", {"password": "new"}), check=False)
+
+
+def test_check_mode_says_so_and_applies_nothing() -> None:
+    api = FakeApi()
+    assert apply_secret(api, WANTED, check=True)
+    assert api.objects == {}
+
+
+def test_without_a_namespace_it_says_what_to_run() -> None:
+    api = FakeApi()
+    api.refusals[api.path(WANTED)] = ApiError(NOT_FOUND, "NotFound", 'namespaces "data-miner" not found')
+    with pytest.raises(KubeError, match=r"no namespace data-miner .*ansible-playbook site\.yml"):
+        apply_secret(api, WANTED, check=False)
+
+
+def test_a_made_up_secret_is_kept_for_its_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / "secrets" / "password"
+    assert generated.read(path) == ""
+    generated.write(path, "hunter2")
+    assert generated.read(path) == "hunter2"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert os.listdir(path.parent) == ["password"]  # noqa: PTH208 - with hidden files
+
+
+def test_an_emptied_secret_is_not_replaced_silently(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("\n")
+    with pytest.raises(generated.UnusableError, match="is empty; put the password back"):
+        generated.read(tmp_path / "password")
+
+
+def test_a_removed_secret_takes_its_directory_with_it_when_that_is_empty(tmp_path: Path) -> None:
+    path = tmp_path / "secrets" / "password"
+    generated.write(path, "x")
+    (path.parent / "other").touch()
+    generated.remove(path)
+    assert path.parent.exists()
+    (path.parent / "other").unlink()
+    generated.write(path, "x")
+    generated.remove(path)
+    assert not path.parent.exists()
