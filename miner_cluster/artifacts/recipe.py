@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -38,6 +39,9 @@ class Workshop(Protocol):
 
     def check(self) -> None:
         """End the build where it was given up; for work that is done without commands."""
+
+    def alone(self, name: str) -> AbstractContextManager[None]:
+        """Let no other build hold the name meanwhile: the next one gains from what is left in ``cache``."""
 
     def need(self, recipe: Recipe) -> Path:
         """Return the directory of another artifact, built first where it is not there."""

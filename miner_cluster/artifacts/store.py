@@ -120,7 +120,7 @@ class Store:
         """Hold the lock of a recipe's key; it is let go when this process and its children have ended."""
         directory = self.directory(recipe)
         directory.parent.mkdir(parents=True, exist_ok=True)
-        lock = os.open(directory.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        lock = _open_lock(directory.with_suffix(".lock"))
         try:
             self._wait_for(lock, recipe)
             yield lock
@@ -163,7 +163,7 @@ class Store:
     def _sweep(self, parent: Path) -> None:
         """Remove what killed builds of other versions left; the lock tells that nobody works on it."""
         for partial in parent.glob("*.partial"):
-            lock = os.open(partial.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            lock = _open_lock(partial.with_suffix(".lock"))
             try:
                 if _try_lock(lock):
                     remove_tree(partial)
@@ -199,6 +199,18 @@ class _Workshop:
         """Raise Interrupted where the builds were given up."""
         self._store.commands.check()
 
+    @contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """Hold a lock beside the caches of compilers."""
+        lock = _open_lock(self.cache / f"{name}.lock")
+        try:
+            while not _try_lock(lock):
+                self.check()
+                time.sleep(0.2)
+            yield
+        finally:
+            os.close(lock)
+
     def need(self, recipe: Recipe) -> Path:
         """Return the directory of another artifact."""
         return self._store.ensure(recipe).path
@@ -231,6 +243,10 @@ def _mounts_below(path: Path) -> list[str]:
         for line in Path("/proc/self/mountinfo").read_text("utf-8").splitlines()
     ]
     return sorted((mount for mount in mounts if mount.startswith(prefix)), reverse=True)
+
+
+def _open_lock(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
 
 def _try_lock(lock: int) -> bool:

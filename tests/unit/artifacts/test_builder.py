@@ -33,6 +33,21 @@ def test_two_are_made_at_a_time(store: Store) -> None:
     assert ensure_all(store, recipes) == ["one", "two"]
 
 
+def test_two_that_use_one_cache_take_turns(store: Store) -> None:
+    inside: list[str] = []
+
+    def taking_turns(shop: Workshop) -> dict[str, Any]:
+        with shop.alone("compiler"):
+            inside.append("in")
+            shop.run("sleep", "0.3")
+            inside.append("out")
+        (shop.output / "file").write_text("made")
+        return {}
+
+    ensure_all(store, [make_recipe(taking_turns, name="one"), make_recipe(taking_turns, name="two")])
+    assert inside == ["in", "out", "in", "out"]
+
+
 def test_the_first_failure_ends_the_others(store: Store) -> None:
     def fail(_: Workshop) -> dict[str, Any]:
         raise ArtifactError("no network")
