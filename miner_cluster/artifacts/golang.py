@@ -49,15 +49,7 @@ def go_build(
     # finds most of it compiled.
     with shop.alone(f"go-{module.name}"):
         shop.run(
-            *(
-                root / "bin" / "go",
-                "build",
-                "-trimpath",
-                f"-ldflags={' '.join(flags)}",
-                "-o",
-                output,
-                package,
-            ),
+            *(root / "bin" / "go", "build", *options, "-o", output, package),
             cwd=module,
             env=_environment(shop, root),
         )
