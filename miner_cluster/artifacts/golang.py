@@ -49,7 +49,12 @@ def go_build(
     # finds most of it compiled.
     with shop.alone(f"go-{module.name}"):
         shop.run(
-            *(root / "bin" / "go", "build", *options, "-o", output, package),
+            root / "bin" / "go",
+            "build",
+            *options,
+            "-o",
+            output,
+            package,
             cwd=module,
             env=_environment(shop, root),
         )
