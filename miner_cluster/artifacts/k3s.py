@@ -87,11 +87,13 @@ def stand_in(lab: Path, version: str) -> Recipe:
     module = lab / "k3s"
     toolchain = compiler(lab)
     variables = _version_variables(version)
+    sources = files_digest(module, _sources(module))
 
     def build(shop: Workshop) -> dict[str, Any]:
         program = shop.output / "k3s"
         go_build(shop, toolchain, module, program, variables=variables)
-        program.chmod(0o755)
+        if files_digest(module, _sources(module)) != sources:
+            raise ArtifactError(f"{module} changed while it was compiled; run this again")
         return {}
 
     return Recipe(
@@ -99,7 +101,7 @@ def stand_in(lab: Path, version: str) -> Recipe:
         version=version,
         source="lab/k3s and Kubernetes' Go modules, compiled here",
         inputs={
-            "files": files_digest(module, _sources(module)),
+            "files": sources,
             "compiler": toolchain.key,
             "architecture": architecture(),
             "variables": variables,
