@@ -10,14 +10,13 @@ import (
 	"runtime"
 	"strings"
 
+	"k8s.io/component-base/version"
+
 	"k3s/components"
 	"k3s/internal/config"
 	"k3s/internal/launcher"
 	"k3s/internal/tools"
 )
-
-// version is set by the linker.
-var version = "v0.0.0+unknown"
 
 const usage = `k3s %s (stand-in): Kubernetes in one binary, with k3s's command line and files
 
@@ -51,7 +50,7 @@ func run() int {
 		return dispatch(command)
 	}
 	if len(os.Args) < 2 {
-		fmt.Printf(usage, version)
+		fmt.Printf(usage, version.Get().GitVersion)
 		return 0
 	}
 	command, os.Args = os.Args[1], os.Args[1:]
@@ -77,10 +76,10 @@ func dispatch(command string) int {
 	case "token":
 		return report(tools.Token(args))
 	case "--version", "-v", "version":
-		fmt.Printf("k3s version %s (stand-in)\ngo version %s\n", version, runtime.Version())
+		fmt.Printf("k3s version %s (stand-in)\ngo version %s\n", version.Get().GitVersion, runtime.Version())
 		return 0
 	case "--help", "-h", "help":
-		fmt.Printf(usage, version)
+		fmt.Printf(usage, version.Get().GitVersion)
 		return 0
 	}
 	if components.Known(command) {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -25,7 +26,7 @@ type Config struct {
 	NodeName   string
 	NodeIP     string
 	NodeLabels []string
-	NodeTaints []string
+	NodeTaints []Taint
 
 	Token      string // as given: a secret, a full K10 token, or "" for one the server makes
 	AgentToken string
@@ -76,7 +77,7 @@ const (
 	kubeconfig = "/etc/rancher/k3s/k3s.yaml"
 )
 
-// packaged are the names that `disable` takes; only coredns is deployed by this program.
+// packaged are the names that `disable` takes; this program deploys coredns and runtimes only.
 var packaged = []string{"coredns", "servicelb", "traefik", "local-storage", "metrics-server", "runtimes"}
 
 var nodeNamePattern = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`)
@@ -142,8 +143,8 @@ func build(role Role, all values) (*Config, error) {
 		VModule:              b.text("vmodule", ""),
 		NodeName:             b.nodeName(),
 		NodeIP:               b.nodeIP(),
-		NodeLabels:           b.list("node-label"),
-		NodeTaints:           b.list("node-taint"),
+		NodeLabels:           b.labels(),
+		NodeTaints:           b.taints(),
 		Token:                b.secret("token"),
 		AgentToken:           b.secret("agent-token"),
 		ServerURL:            b.serverURL(role),
@@ -166,8 +167,8 @@ func build(role Role, all values) (*Config, error) {
 		WithoutScheduler:     b.flag("disable-scheduler"),
 		WithoutProxy:         b.flag("disable-kube-proxy"),
 		WithoutNetworkPolicy: b.flag("disable-network-policy"),
-		WithoutCoreDNS:       b.disabled("coredns"),
-		WithoutRuntimes:      b.disabled("runtimes"),
+		WithoutCoreDNS:       slices.Contains(b.list("disable"), "coredns"),
+		WithoutRuntimes:      slices.Contains(b.list("disable"), "runtimes"),
 		ClusterInit:          b.flag("cluster-init"),
 		KubeletArgs:          b.list("kubelet-arg"),
 		ProxyArgs:            b.list("kube-proxy-arg"),
@@ -178,6 +179,7 @@ func build(role Role, all values) (*Config, error) {
 	c.AdvertiseAddress = b.address("advertise-address", c.NodeIP)
 	c.ClusterDNS = b.dns(c.ServiceCIDR)
 	b.network(c)
+	b.disabled()
 	b.choice("flannel-backend", "vxlan", "host-gw")
 	if role == Agent && c.Token == "" {
 		b.fail("token", "is missing: an agent needs the server's token, found there in %s/server/node-token", dataDir)
@@ -372,30 +374,18 @@ func (b *builder) mode(name string, fallback os.FileMode) os.FileMode {
 	return os.FileMode(mode)
 }
 
-func (b *builder) disabled(component string) bool {
-	found := false
+func (b *builder) disabled() {
 	for _, item := range b.list("disable") {
-		if !contains(packaged, item) {
+		if !slices.Contains(packaged, item) {
 			b.fail("disable", "does not know %q; it takes %s", item, strings.Join(packaged, ", "))
 		}
-		found = found || item == component
 	}
-	return found
 }
 
 func (b *builder) choice(name string, choices ...string) {
-	if given := b.text(name, choices[0]); !contains(choices, given) {
+	if given := b.text(name, choices[0]); !slices.Contains(choices, given) {
 		b.fail(name, "%q is not supported by this stand-in for k3s; it takes %s", given, strings.Join(choices, ", "))
 	}
-}
-
-func contains(items []string, wanted string) bool {
-	for _, item := range items {
-		if item == wanted {
-			return true
-		}
-	}
-	return false
 }
 
 // Path joins the data directory and parts of a path below it.

@@ -117,6 +117,9 @@ func (l *launcher) start(ctx context.Context) error {
 		if err := l.node.StartContainerd(both, l.group); err != nil {
 			return err
 		}
+		if err := l.node.ServeImages(ctx); err != nil {
+			return err
+		}
 		return l.node.ImportImages(both)
 	})
 	together.Go(func() error {

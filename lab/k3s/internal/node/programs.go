@@ -3,7 +3,6 @@ package node
 import (
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 
 	"sigs.k8s.io/yaml"
@@ -38,10 +37,6 @@ func (n *Node) kubelet(cluster join.Cluster) (process.Program, error) {
 	if err != nil {
 		return process.Program{}, err
 	}
-	taints, err := parseTaints(c.NodeTaints)
-	if err != nil {
-		return process.Program{}, err
-	}
 	manifests := n.path("pod-manifests")
 	if err := os.MkdirAll(manifests, 0o700); err != nil {
 		return process.Program{}, err
@@ -64,6 +59,7 @@ func (n *Node) kubelet(cluster join.Cluster) (process.Program, error) {
 		"clusterDNS":               []string{cluster.ClusterDNS},
 		"clusterDomain":            cluster.ClusterDomain,
 		"containerRuntimeEndpoint": "unix://" + Address,
+		"imageServiceEndpoint":     "unix://" + imageAddress,
 		"resolvConf":               resolvConf,
 		"staticPodPath":            manifests,
 		"failSwapOn":               false,
@@ -71,7 +67,7 @@ func (n *Node) kubelet(cluster join.Cluster) (process.Program, error) {
 		"oomScoreAdj":              oomScore(),
 		"evictionHard":             map[string]string{"imagefs.available": "5%", "nodefs.available": "5%"},
 		"evictionMinimumReclaim":   map[string]string{"imagefs.available": "10%", "nodefs.available": "10%"},
-		"registerWithTaints":       taints,
+		"registerWithTaints":       c.NodeTaints,
 	})
 	if err != nil {
 		return process.Program{}, err
@@ -82,7 +78,6 @@ func (n *Node) kubelet(cluster join.Cluster) (process.Program, error) {
 		"--hostname-override=" + c.NodeName,
 		"--node-ip=" + c.NodeIP,
 		"--node-labels=" + strings.Join(append([]string{"node.kubernetes.io/instance-type=k3s"}, c.NodeLabels...), ","),
-		// Kept from garbage collection by the kubelet itself: old versions of containerd do not know pinned images.
 		"--pod-infra-container-image=" + c.PauseImage,
 		"--containerd=" + Address,
 	}
@@ -143,24 +138,4 @@ func (n *Node) resolvConf() (string, error) {
 	file := n.path("etc", "resolv.conf")
 	_, err := files.Write(file, []byte("# This node knows no name server that pods can reach.\n"), 0o644)
 	return file, err
-}
-
-// parseTaints reads taints such as dedicated=gpu:NoSchedule.
-func parseTaints(given []string) ([]map[string]string, error) {
-	taints := []map[string]string{}
-	for _, item := range given {
-		named, effect, found := strings.Cut(item, ":")
-		key, value, _ := strings.Cut(named, "=")
-		switch effect {
-		case "NoSchedule", "PreferNoSchedule", "NoExecute":
-		default:
-			found = false
-		}
-		if !found || key == "" {
-			return nil, fmt.Errorf("node-taint: %s must look like KEY=VALUE:EFFECT, with the effect NoSchedule, "+
-				"PreferNoSchedule or NoExecute", strconv.Quote(item))
-		}
-		taints = append(taints, map[string]string{"key": key, "value": value, "effect": effect})
-	}
-	return taints, nil
 }

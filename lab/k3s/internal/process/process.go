@@ -10,7 +10,9 @@ import (
 	"log"
 	"os"
 	"os/exec"
+	"regexp"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -102,7 +104,7 @@ func (r *runner) keep(ctx context.Context) {
 			pause, ended = firstPause, 1
 		}
 		if ended >= attempts && !r.group.settled.Load() {
-			r.group.fail(fmt.Errorf("%s ended %d times before the node was ready (%s); its last line: %s",
+			r.group.fail(fmt.Errorf("%s ended %d times before the node was ready (%s); it said: %s",
 				r.program.Name, ended, outcome(err), last))
 			return
 		}
@@ -129,7 +131,7 @@ func outcome(err error) string {
 	return err.Error()
 }
 
-// run runs a program once and returns its last line. When ctx is done the program is asked to end and,
+// run runs a program once and returns its last error, or its last line. When ctx is done the program is asked to end and,
 // after a while, killed.
 func run(ctx context.Context, program Program) (string, error) {
 	// The kernel sends the parent-death signal when the thread ends that started the program.
@@ -147,7 +149,7 @@ func run(ctx context.Context, program Program) (string, error) {
 	command.Stderr = lines
 	err := command.Run()
 	lines.flush()
-	return lines.last, err
+	return lines.reason(), err
 }
 
 var printing sync.Mutex
@@ -157,7 +159,37 @@ type lineWriter struct {
 	name string
 	to   io.Writer
 	rest []byte
-	last string
+
+	last    string // line that is not blank
+	problem string // last error as components print them, with the lines that belong to it
+	within  bool   // the problem may go on in the next line
+}
+
+// problemStart is how a component's errors and last words begin.
+var problemStart = regexp.MustCompile(`^([EF]\d{4} \d{2}:|Error: |panic: )`)
+
+// reason is what the program had to say for itself.
+func (w *lineWriter) reason() string {
+	if w.problem != "" {
+		return w.problem
+	}
+	return w.last
+}
+
+func (w *lineWriter) note(line string) {
+	text := strings.TrimSpace(line)
+	if text == "" {
+		return
+	}
+	w.last = text
+	switch {
+	case problemStart.MatchString(line):
+		w.problem, w.within = text, true
+	case w.within && (line[0] == ' ' || line[0] == '\t'):
+		w.problem += " " + text
+	default:
+		w.within = false
+	}
 }
 
 func (w *lineWriter) Write(content []byte) (int, error) {
@@ -180,9 +212,7 @@ func (w *lineWriter) flush() {
 }
 
 func (w *lineWriter) print(line []byte) {
-	if len(bytes.TrimSpace(line)) > 0 {
-		w.last = string(line)
-	}
+	w.note(string(line))
 	printing.Lock()
 	defer printing.Unlock()
 	fmt.Fprintf(w.to, "%s: %s\n", w.name, line)
