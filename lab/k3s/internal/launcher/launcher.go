@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -40,9 +41,22 @@ type launcher struct {
 	notify func(state string)
 }
 
-// Run runs a node until it is told to stop. An error says why it never got ready.
+// Run runs a node until it is told to stop. An error says why it never got ready, as does the unit's status.
 func Run(role config.Role, args []string) error {
 	socket := notify.Take()
+	tell := func(state string) {
+		if err := notify.Send(socket, state); err != nil {
+			log.Printf("systemd cannot be told %q: %v", state, err)
+		}
+	}
+	err := run(role, args, tell)
+	if err != nil {
+		tell("STATUS=" + strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	return err
+}
+
+func run(role config.Role, args []string, tell func(state string)) error {
 	if os.Geteuid() != 0 {
 		return errors.New("k3s must be run as root")
 	}
@@ -61,11 +75,7 @@ func Run(role config.Role, args []string) error {
 		config: c,
 		node:   node.New(c, self),
 		group:  process.NewGroup(),
-		notify: func(state string) {
-			if err := notify.Send(socket, state); err != nil {
-				log.Printf("systemd cannot be told %q: %v", state, err)
-			}
-		},
+		notify: tell,
 	}
 	if role == config.Server {
 		one.plane = controlplane.New(c, self)
