@@ -1,0 +1,80 @@
+"""What the playbooks do before there is a cluster: they parse, and say in one message what is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from miner_cluster.cluster import CHECKOUT
+from tests.integration.playbooks.conftest import Play, ansible_playbook
+
+PLAYBOOKS = [
+    "site.yml",
+    "teardown.yml",
+    *(str(p.relative_to(CHECKOUT)) for p in CHECKOUT.glob("playbooks/*.yml")),
+]
+
+
+@pytest.mark.parametrize("playbook", sorted(PLAYBOOKS))
+def test_a_playbook_parses(playbook: str) -> None:
+    run = ansible_playbook("-i", "inventory/lab", "--syntax-check", playbook)
+    assert run.code == 0, run.output
+    assert "WARNING" not in run.output
+
+
+def test_machines_that_are_away_are_named_together_with_what_to_do(play: Play) -> None:
+    run = play("site.yml")
+    assert run.code == 2
+    assert "Traceback" not in run.output
+    for name in ("one", "two", "three"):
+        assert f"cluster.nodes.{name}.ip in cluster_config.yaml" in run.output
+    assert run.output.count("can't be reached (") >= 3
+    assert "TASK [k3s" not in run.output
+
+
+@pytest.mark.parametrize("arguments", [(), ("--tags", "workers"), ("--check",)])
+def test_a_token_is_asked_for_when_a_model_needs_it(play: Play, arguments: tuple[str, ...]) -> None:
+    run = play("site.yml", "-e", "run_config=run_configs/glass_door.yaml", *arguments)
+    assert run.code == 2
+    assert "google/siglip2-base-patch16-224 (filter)" in run.output
+    assert "write HF_TOKEN=… into .env" in run.output
+
+
+def test_a_token_is_not_asked_for_when_there_is_one_or_none_is_needed(play: Play) -> None:
+    with_token = play("site.yml", "-e", "run_config=run_configs/glass_door.yaml", HF_TOKEN="hf_x")  # noqa: S106 - none
+    assert "into .env" not in with_token.output
+    assert "hf_x" not in with_token.output
+    assert "into .env" not in play("site.yml").output
+
+
+def test_the_application_alone_says_that_there_is_no_cluster(tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    look = tmp_path / "look.yml"
+    look.write_text(
+        "- hosts: localhost\n  gather_facts: false\n  roles: [{role: app}]\n"
+        f"  vars: {{app_kubeconfig: {kubeconfig}, app_namespace: x, app_instance: y}}\n"
+    )
+    run = ansible_playbook("-i", "inventory/lab", str(look))
+    assert run.code == 2
+    assert (
+        f"There is no cluster yet ({kubeconfig} does not exist); run: ansible-playbook site.yml" in run.output
+    )
+
+
+def test_a_dead_api_server_is_named_with_where_to_look(tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(
+        "{current-context: a, contexts: [{name: a, context: {cluster: a, user: a}}],"
+        " clusters: [{name: a, cluster: {server: 'https://127.0.0.1:1'}}],"
+        " users: [{name: a, user: {token: x}}]}"
+    )
+    look = tmp_path / "look.yml"
+    look.write_text(
+        "- hosts: localhost\n  gather_facts: false\n  tasks:\n"
+        f"    - debug: {{msg: \"{{{{ lookup('kube_problem', '{kubeconfig}') }}}}\"}}\n"
+    )
+    run = ansible_playbook("-i", "inventory/lab", str(look))
+    assert run.code == 0
+    assert "https://127.0.0.1:1 does not answer" in run.output
+    assert "systemctl status k3s" in run.output
