@@ -23,6 +23,7 @@ from miner_cluster.lab.model import (
     LABEL_STATE,
     Container,
     Found,
+    FoundContainer,
     FoundMachine,
     Host,
     Lab,
@@ -61,13 +62,12 @@ def settle(lab: Lab, this: Host, *, timeout_s: float) -> list[str]:
     Raises:
         LabError: one did not come up in time.
     """
-    inside = _host_keys(lab, this)
-    pids = {name: found.pid for name, found in look.containers(this).items()}
+    there, inside = _started(lab, this)
     key = look.public_key(lab)
     for name, files in inside.items():
         wanted = wanted_files(lab, key, files)
         if wanted != files:
-            machine.write(pids[name], wanted)
+            machine.write(there[name].pid, wanted)
     _write(lab.known_hosts, known_hosts(lab, inside), mode=0o600)
     states = _together(partial(machine.wait_until_up, lab, timeout_s=timeout_s), lab.machines)
     if lab.site:
@@ -131,15 +131,15 @@ def _add(lab: Lab, this: Host, plan: Plan) -> None:
         podman(this, "start", *plan.start)
 
 
-def _host_keys(lab: Lab, this: Host) -> dict[str, FoundMachine]:
-    """Return the machines' files, as soon as each has made its host key."""
+def _started(lab: Lab, this: Host) -> tuple[dict[str, FoundContainer], dict[str, FoundMachine]]:
+    """Return the containers and the machines' files, as soon as each machine has made its host key."""
     deadline = time.monotonic() + _HOST_KEY_S
     while True:
         there = look.containers(this)
         inside = look.machines(lab, there)
         missing = [name for each in lab.machines if (name := lab.container(each.name)) not in inside]
         if not missing:
-            return inside
+            return there, inside
         for name in missing:
             if name not in there or not there[name].running or time.monotonic() > deadline:
                 said = podman(this, "logs", "--tail=3", name).strip() if name in there else ""
