@@ -144,7 +144,7 @@ def _empty_trees(check: bool) -> Iterator[str]:
             remove_tree(path, keep_root=path in mounted)
         elif not check and not any(directory.iterdir()):
             directory.rmdir()
-        yield f"remove {path}"
+        yield f"{'empty' if path in mounted else 'remove'} {path}"
 
 
 def _only_ours(directory: Path, mounted: dict[str, str]) -> bool:

@@ -13,7 +13,7 @@ from .observe import observe, observe_owned, require_disks
 from .plan import make_plan
 from .record import Record, open_record
 from .removal import make_removal
-from .steps import StartUnit, Step, difference, sentence
+from .steps import InstallPackages, StartUnit, Step, difference, note, sentence
 
 
 class Result(TypedDict):
@@ -31,7 +31,8 @@ class Result(TypedDict):
 def converge(wanted: Wanted, record_path: Path, *, check: bool) -> Result:
     """Bring the machine into the wanted state.
 
-    The record is written before anything is made, so that what an interrupted run made is known as ours.
+    The record is written before anything is made, so that what an interrupted run made is known as ours. A
+    package brings files and users of its own, so after installing one everything is looked at again.
 
     Raises:
         StateError: the state can't be reached.
@@ -39,9 +40,14 @@ def converge(wanted: Wanted, record_path: Path, *, check: bool) -> Result:
     require_disks(wanted)
     with open_record(record_path, read_only=check) as record:
         plan = make_plan(wanted, observe(wanted), record.of(wanted.name))
+        installs = [step for step in plan.steps if isinstance(step, InstallPackages)]
         if not check:
+            if installs:
+                apply(installs, started=lambda _: None)
+                plan = make_plan(wanted, observe(wanted), record.of(wanted.name))
+                plan = replace(plan, steps=(*installs, *plan.steps))
             record.put(wanted.name, plan.owned)
-            apply(plan.steps, started=lambda step: _keep_start(record, wanted.name, step))
+            apply(plan.steps[len(installs) :], started=lambda step: _keep_start(record, wanted.name, step))
     ahead = [*(f"deliver {path}" for path in plan.stale), *(f"start {name}" for name in plan.deferred)]
     return _result(plan.steps, ahead=ahead if check else [], stale=plan.stale, deferred=plan.deferred)
 
@@ -68,12 +74,12 @@ def _keep_start(record: Record, name: str, step: StartUnit) -> None:
 
 def _result(steps: Iterable[Step], *, ahead: Iterable[str] = (), **more: Any) -> Result:
     """Return what the module returns; ``ahead`` is what the role itself would do next."""
-    steps = list(steps)
+    steps, ahead = list(steps), list(ahead)
     changes = [*(sentence(step) for step in steps), *ahead]
     result: Result = {
         "changed": bool(changes),
         "changes": changes,
-        "diff": [difference(step) for step in steps],
+        "diff": [*(difference(step) for step in steps), *(note(line) for line in ahead)],
         "stale": list(more.get("stale", ())),
         "deferred": list(more.get("deferred", ())),
         "restarted": [step.name for step in steps if isinstance(step, StartUnit)],

@@ -152,6 +152,11 @@ def difference(step: Step) -> dict[str, str]:
     return {"before_header": subject, "after_header": subject, "before": before, "after": after}
 
 
+def note(line: str) -> dict[str, str]:
+    """Return what Ansible shows with --diff of something that is told in one line."""
+    return {"before_header": "node", "after_header": "node", "before": "", "after": f"{line}\n"}
+
+
 def _texts(step: Step) -> tuple[str, str]:  # noqa: PLR0911 - one case for each kind of step
     match step:
         case SetSysctl(key=key, before=old, value=value):
