@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from miner_cluster.artifacts.recipe import ArtifactError
@@ -31,9 +31,26 @@ def sources_digest(checkout: Path) -> str:
     Raises:
         ArtifactError: a file is missing or can't be read.
     """
+    return _digest(checkout, [*_dependencies(checkout), *package_files(checkout)])
+
+
+def dependencies_digest(checkout: Path) -> str:
+    """Return a digest of all that but the package, which changes most often.
+
+    Raises:
+        ArtifactError: a file is missing or can't be read.
+    """
+    return _digest(checkout, _dependencies(checkout))
+
+
+def _dependencies(checkout: Path) -> list[Path]:
+    return [checkout / name for name in (DOCKERFILE, IGNORES, LOCK)]
+
+
+def _digest(checkout: Path, paths: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     try:
-        for path in (checkout / DOCKERFILE, checkout / IGNORES, checkout / LOCK, *package_files(checkout)):
+        for path in paths:
             runs = "x" if path.stat().st_mode & 0o111 else "-"
             content = hashlib.sha256(path.read_bytes()).hexdigest()
             digest.update(f"{path.relative_to(checkout)} {runs} {content}\n".encode())

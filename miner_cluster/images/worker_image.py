@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from miner_cluster.artifacts.recipe import ArtifactError, Recipe, Workshop
+from miner_cluster.artifacts.store import remove_tree
 from miner_cluster.images import pip_settings
 from miner_cluster.images.layout import (
     INDEX,
@@ -30,7 +31,13 @@ from miner_cluster.images.layout import (
     digest_of,
     encode,
 )
-from miner_cluster.images.sources import DOCKERFILE, IGNORES, default_base, sources_digest
+from miner_cluster.images.sources import (
+    DOCKERFILE,
+    IGNORES,
+    default_base,
+    dependencies_digest,
+    sources_digest,
+)
 
 NAME = "worker-image"
 #: changes when this module makes another image of the same sources
@@ -73,13 +80,28 @@ class _Buildah:
         return self.shop.run("buildah", *storage, command, *arguments, cwd=cwd)
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Keep other builds out of the storage, and clear away what a killed one left in it."""
+    def alone(self, purpose: str) -> Iterator[None]:
+        """Keep other builds out of the storage, and clear away what a killed one left in it.
+
+        Args:
+            purpose: while it stays the same, layers of earlier builds are of use; else they go.
+        """
         self.home.mkdir(parents=True, exist_ok=True)
         with (self.home / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            self("rm", "--all")
+            try:
+                self("rm", "--all")
+                self._begin(purpose)
+            except ArtifactError:  # a kill left it inconsistent; everything in it can be made again
+                remove_tree(self.home / "storage")
+                remove_tree(self.home / "run")
             yield
+
+    def _begin(self, purpose: str) -> None:
+        note = self.home / "purpose"
+        if note.exists() and note.read_text("utf-8") != purpose:
+            self("rmi", "--all", "--force")
+        note.write_text(purpose, "utf-8")
 
 
 def worker_image(checkout: Path, base: BaseImage | None, known: Mapping[str, Layer]) -> Recipe:
@@ -96,9 +118,11 @@ def worker_image(checkout: Path, base: BaseImage | None, known: Mapping[str, Lay
     sources = sources_digest(checkout)
     chosen = base or BaseImage(reference=default_base(checkout))
 
+    base_name = chosen.image_id or chosen.reference
+
     def build(shop: Workshop) -> dict[str, Any]:
         buildah = _Buildah(shop=shop)
-        with buildah.alone():
+        with buildah.alone(f"{dependencies_digest(checkout)} on {base_name}"):
             base_id = _pull(buildah, chosen)
             _build(buildah, checkout, base_id)
             if sources_digest(checkout) != sources:
@@ -113,7 +137,7 @@ def worker_image(checkout: Path, base: BaseImage | None, known: Mapping[str, Lay
         source=f"Dockerfile on {chosen.reference}",
         inputs={
             "sources": sources,
-            "base": chosen.image_id or chosen.reference,
+            "base": base_name,
             "machine": platform.machine(),
         },
         estimate="about a minute",

@@ -135,6 +135,16 @@ def test_an_edit_during_the_build_is_noticed(checkout: Path, buildah: Buildah) -
         buildah.build(checkout)
 
 
+def test_layers_of_other_dependencies_are_thrown_away(checkout: Path, buildah: Buildah) -> None:
+    buildah.build(checkout)
+    (checkout / "data_miner/__init__.py").write_text("y = 1\n")
+    buildah.build(checkout)
+    assert "rmi" not in buildah.commands()
+    (checkout / "image/requirements.lock").write_text("a==2\n")
+    buildah.build(checkout)
+    assert buildah.arguments("rmi") == ["--all", "--force"]
+
+
 def test_it_says_what_goes_on(checkout: Path, buildah: Buildah) -> None:
     buildah.build(checkout)
     assert [line.split()[1] for line in buildah.lines] == ["building,", "done"]
