@@ -89,7 +89,7 @@ def _remove(lab: Lab, this: Host, plan: Plan) -> None:
             run("iptables", "--wait", "--table", table, "--delete", *rule.split()[1:])
     if plan.remove_network:
         podman(this, "network", "rm", "--force", lab.network)
-    for device in plan.detach_loops:
+    for device in set(plan.detach_loops) & set(host.loops(lab.disks)):
         run("losetup", "--detach", device)
     if plan.remove_disks or plan.grow_disks or plan.remove_state:
         names = (

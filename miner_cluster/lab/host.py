@@ -39,7 +39,7 @@ FEATURES = {
     "/proc/sys/net/bridge": "br_netfilter",
 }
 _CAP_SYS_RESOURCE = 1 << 24
-_LOCK_WAIT_S = 300
+LOCK_WAIT_S = 300
 _MAX_FILES = 1 << 20
 
 
@@ -125,7 +125,7 @@ def lock() -> Iterator[None]:
     """
     RUNTIME.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (RUNTIME / "lock").open("w") as file:
-        deadline = time.monotonic() + _LOCK_WAIT_S
+        deadline = time.monotonic() + LOCK_WAIT_S
         while not _try_lock(file.fileno()):
             if time.monotonic() > deadline:
                 raise LabError(

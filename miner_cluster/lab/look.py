@@ -11,6 +11,7 @@ from miner_cluster.lab import host, machine
 from miner_cluster.lab.commands import run
 from miner_cluster.lab.firewall import CHAINS
 from miner_cluster.lab.model import (
+    DEAD,
     IMAGES,
     LABEL_STATE,
     Found,
@@ -73,7 +74,7 @@ def public_key(lab: Lab) -> str:
 def _container(entry: Mapping[str, Any]) -> FoundContainer:
     pid, state = int(entry.get("Pid") or 0), str(entry.get("State") or "")
     if state == "running" and not Path(f"/proc/{pid}").exists():
-        state = "exited"  # killed together with the process that watches it
+        state = DEAD
     return FoundContainer(
         name=entry["Names"][0],
         state=state,

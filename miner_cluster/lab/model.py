@@ -16,6 +16,9 @@ LABEL_RECIPE = "data-miner.recipe"
 #: repository of the imported root file systems; the tag tells one from another
 IMAGES = "localhost/data-miner-lab"
 SITE_PORT = 8000
+#: state of a container that was killed together with the process that watched it: podman thinks that it runs,
+#: and can't start it again
+DEAD = "dead"
 #: in a machine, the directory of what the lab put there. The disk lies below it at its path on the host: the
 #: kernel knows the file of a loop device by the path that it had for whoever attached it.
 INSIDE = "/.lab"
@@ -150,7 +153,7 @@ class FoundContainer:
 
     @property
     def broken(self) -> bool:
-        """Whether starting it can't help: an interrupted run left it half made or half removed."""
+        """Whether starting it can't help: it is half made or removed, or was killed unknown to podman."""
         return not self.started or self.state not in {"created", "running", "exited", "stopped"}
 
 

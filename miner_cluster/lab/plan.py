@@ -75,13 +75,13 @@ def plan_present(lab: Lab, host: Host, found: Found) -> Plan:
         if name not in wanted:
             remove[name] = "it is no longer wanted"
         elif container.broken:
-            remove[name] = "an interrupted run left it half made"
+            remove[name] = "it is half made, or was killed"
         elif container.labels.get(LABEL_RECIPE) != wanted[name].recipe:
             remove[name] = "it is to be made from something else"
         elif kept_network is None:
             remove[name] = "its network is made anew"
         elif name in {lab.container(machine) for machine in (*make_disks, *grow_disks)}:
-            remove[name] = "it gets another disk"
+            remove[name] = "its disk grows, or is gone"
     stay = [name for name in wanted if name in present and name not in remove]
     create = tuple(container for name, container in wanted.items() if name not in stay)
     start = tuple(name for name in stay if not found.containers[name].running)
@@ -141,13 +141,10 @@ def plan_absent(lab: Lab, found: Found) -> Plan:
 
 def idle_loops(lab: Lab, found: Found) -> tuple[str, ...]:
     """Return the loop devices over this lab's disks that no running machine has."""
-    used = {
-        lab.disk(machine)
-        for machine in lab.machines
-        if lab.container(machine.name) in found.containers
-        and found.containers[lab.container(machine.name)].running
-    }
-    return tuple(sorted(device for device, file in found.loops.items() if file not in used))
+    running = {name for name, container in found.containers.items() if container.running}
+    return tuple(
+        sorted(device for device, file in found.loops.items() if lab.container(file.stem) not in running)
+    )
 
 
 def wanted_files(lab: Lab, public_key: str, machine: FoundMachine) -> FoundMachine:
