@@ -13,11 +13,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from data_miner.errors import MinerError
-from miner_cluster.cluster import CHECKOUT
 from miner_cluster.lab.errors import LabError
 from miner_cluster.lab.subnets import podman_subnets, routed
 from miner_cluster.value_types import dns_label
 
+CHECKOUT = Path(__file__).resolve().parent.parent
 FILE = "cluster_config.yaml"
 #: with a machine's name of at most 45 characters and a hyphen, a host name of at most 63
 MAX_NAME = 17

@@ -37,6 +37,8 @@ _STOP_S = 5
 #: how long after its container's end a loop device may live
 _LOOP_S = 10
 _HOST_KEY_S = 30
+#: what `podman rmi` returns for an image that a container has
+_IN_USE = 2
 T = TypeVar("T")
 
 
@@ -154,12 +156,11 @@ def _create(lab: Lab, this: Host, container: Container) -> None:
 
 
 def _import_image(lab: Lab, this: Host) -> None:
-    """Import the root file system, and remove older ones that no container has."""
+    """Import the root file system, and remove older ones, which podman refuses where a container has one."""
     podman(this, "import", "--quiet", str(lab.image_path), f"{IMAGES}:{lab.image_tag}")
-    used = set(podman(this, "ps", "--all", "--external", "--format={{.Image}}").split())
     for tag in podman(this, "images", f"--filter=reference={IMAGES}", "--format={{.Tag}}").split():
-        if tag != lab.image_tag and f"{IMAGES}:{tag}" not in used:
-            podman(this, "rmi", f"{IMAGES}:{tag}")
+        if tag != lab.image_tag:
+            podman(this, "rmi", f"{IMAGES}:{tag}", ok=(0, _IN_USE))
 
 
 def _make_key(lab: Lab) -> None:
