@@ -95,8 +95,8 @@ def trouble(name: str, node: Object | None) -> str:
     """Say what keeps a node from being used; empty when nothing does."""
     if node is None:
         return (
-            f"{name} has not joined the cluster; run: ansible-playbook site.yml --tags k3s, and if that does not "
-            "help, look at `journalctl -u 'k3s*'` there"
+            f"{name} has not joined the cluster; run: ansible-playbook site.yml --tags k3s, and if that does "
+            "not help, look at `journalctl -u 'k3s*'` there"
         )
     conditions = {condition["type"]: condition for condition in node["status"].get("conditions", [])}
     ready = conditions.get("Ready", {})

@@ -150,7 +150,7 @@ def test_only_clips_of_the_index_are_served(site: str, path: str) -> None:
 
 def test_an_index_that_names_a_missing_clip_is_refused_in_words(clips: Path) -> None:
     (clips / "rabbit.mp4").unlink()
-    argv = [sys.executable, CHECKOUT / "lab/site/server.py", clips]
+    argv = [sys.executable, str(CHECKOUT / "lab/site/server.py"), str(clips)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "rabbit.mp4 is not there" in done.stderr
