@@ -14,11 +14,16 @@ from .steps import (
     ReloadSystemd,
     RemoveDirectory,
     RemoveFile,
+    StartUnit,
     Step,
     StopUnit,
     WipeDirectory,
     WriteFile,
 )
+
+
+#: seconds that a unit of the machine's own may take to restart
+RESTART_TIMEOUT_S = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,10 +45,11 @@ def make_removal(name: str, observed: Observed, owned: Owned, *, wipe: bool) -> 
     units_gone = any(path.startswith(UNIT_DIRECTORY) for path in files)
     return Removal(
         steps=(
-            *_unit_steps(observed, owned),
+            *_stops(observed, owned),
             *(RemoveFile(path=path) for path in files),
             *_block_steps(name, observed, owned),
             *([ReloadSystemd()] if units_gone else []),
+            *(_restarts(observed, owned) if files else []),
             *directories,
         ),
         owned=Owned(directories={p: data for p, data in owned.directories.items() if _leads_to(p, kept)}),
@@ -51,8 +57,8 @@ def make_removal(name: str, observed: Observed, owned: Owned, *, wipe: bool) -> 
     )
 
 
-def _unit_steps(observed: Observed, owned: Owned) -> Iterator[Step]:
-    """Stop units whose file was written here; others existed before and go on."""
+def _stops(observed: Observed, owned: Owned) -> Iterator[Step]:
+    """Stop units whose file was written here."""
     for name in sorted(owned.units):
         if UNIT_DIRECTORY + name in owned.files:
             seen = observed.unit(name)
@@ -60,6 +66,13 @@ def _unit_steps(observed: Observed, owned: Owned) -> Iterator[Step]:
                 yield StopUnit(name=name)
             if seen.enabled == "enabled":
                 yield EnableUnit(name=name, enabled=False)
+
+
+def _restarts(observed: Observed, owned: Owned) -> Iterator[Step]:
+    """Have units that are not ours, and that read files of ours, go on without these."""
+    for name in sorted(owned.units):
+        if UNIT_DIRECTORY + name not in owned.files and observed.unit(name).running:
+            yield StartUnit(name=name, restart=True, timeout_s=RESTART_TIMEOUT_S, started_with="")
 
 
 def _block_steps(name: str, observed: Observed, owned: Owned) -> Iterator[Step]:

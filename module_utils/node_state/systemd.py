@@ -85,9 +85,12 @@ def start(name: str, *, restart: bool, timeout_s: float) -> None:
 
 
 def journal(name: str) -> str:
-    """Return the last lines that a unit logged."""
-    lines = run("journalctl", f"--unit={name}", f"--lines={JOURNAL_LINES}", "--no-pager", "--output=cat")
-    return last_lines(lines.stdout, JOURNAL_LINES)
+    """Return the last lines that a unit's own processes logged, or else what systemd says of it."""
+    for match in (f"_SYSTEMD_UNIT={name}", f"--unit={name}"):
+        done = run("journalctl", match, f"--lines={JOURNAL_LINES}", "--no-pager", "--quiet", "--output=cat")
+        if lines := last_lines(done.stdout, JOURNAL_LINES):
+            return lines
+    return "  (nothing)"
 
 
 def _failure(name: str, what: str) -> str:

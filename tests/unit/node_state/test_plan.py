@@ -166,7 +166,7 @@ def test_a_mounted_directory_is_neither_changed_nor_removed() -> None:
     assert removal.owned.directories == owned.directories
 
 
-def test_a_removal_stops_our_unit_and_leaves_one_that_was_only_restarted() -> None:
+def test_a_removal_stops_our_unit_and_restarts_one_that_only_read_our_files() -> None:
     owned = Owned(
         files=frozenset({UNIT_FILE.path}), units={"k3s.service": "d", "systemd-journald.service": "d"}
     )
@@ -177,5 +177,6 @@ def test_a_removal_stops_our_unit_and_leaves_one_that_was_only_restarted() -> No
         "disable k3s.service",
         "remove /etc/systemd/system/k3s.service",
         "reload systemd's unit files",
+        "restart systemd-journald.service",
     ]
     assert removal.owned.empty
