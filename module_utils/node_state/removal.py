@@ -21,7 +21,6 @@ from .steps import (
     WriteFile,
 )
 
-
 #: seconds that a unit of the machine's own may take to restart
 RESTART_TIMEOUT_S = 60
 
