@@ -39,6 +39,10 @@ output_dir:
   description: Where videos and frames go.
   type: str
   returned: always
+worker_uid:
+  description: Number of the user that the workers run as, who must be able to write to output_dir.
+  type: int
+  returned: always
 stages:
   description: The selected stages of the pipeline.
   type: list
@@ -71,7 +75,7 @@ from data_miner.errors import MinerError
 from miner_cluster.app_config import as_variables, load_miner_config
 from miner_cluster.cluster import as_cluster
 from miner_cluster.explain import explain
-from miner_cluster.manifests import plan
+from miner_cluster.manifests import WORKER_UID, plan
 from miner_cluster.rendering import require_templates
 from miner_cluster.requests import total_requests
 
@@ -85,7 +89,8 @@ def look(data: dict[str, Any], key: str | None) -> dict[str, Any]:
     cluster = as_cluster(data)
     config = load_miner_config(cluster)
     require_templates(plan(cluster, config, {}), cluster.config_file)
-    result = as_variables(cluster, config) | {"requests": total_requests(cluster)}
+    result = as_variables(cluster, config)
+    result |= {"worker_uid": WORKER_UID, "requests": total_requests(cluster)}
     return result | {"explanation": explain(cluster, config, key)} if key else result
 
 

@@ -76,21 +76,15 @@ total_bytes:
 
 import contextlib
 import os
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.mounts import mounts
+from ansible.module_utils.shared_mount import SharedMountError, bounded, is_mounted
 
 DIRECTORY = ".data-miner-verify"
 POLL_S = 0.2
-STAT_TIMEOUT_S = 10
-
-
-class LostError(Exception):
-    """The files do not get from one machine to another; the message says which."""
 
 
 def write(root: Path, name: str, token: str) -> None:
@@ -106,7 +100,7 @@ def read(root: Path, names: list[str], token: str, timeout_s: float) -> None:
     """Wait until the file of each machine is there and holds the token.
 
     Raises:
-        LostError: one is not in time.
+        SharedMountError: one is not in time.
     """
     deadline = time.monotonic() + timeout_s
     missing = list(names)
@@ -115,7 +109,9 @@ def read(root: Path, names: list[str], token: str, timeout_s: float) -> None:
         if not missing:
             return
         if time.monotonic() > deadline:
-            raise LostError(f"the file of {', '.join(missing)} does not get here through {root.parent}")
+            raise SharedMountError(
+                f"the file of {', '.join(missing)} does not get here through {root.parent}"
+            )
         time.sleep(POLL_S)
 
 
@@ -131,7 +127,7 @@ def act(params: dict[str, Any]) -> None:
     """Do what is asked for.
 
     Raises:
-        LostError: files do not get through.
+        SharedMountError: files do not get through.
     """
     root = Path(params["mount"]) / DIRECTORY
     if params["action"] == "write":
@@ -140,31 +136,6 @@ def act(params: dict[str, Any]) -> None:
         read(root, params["names"], params["token"], params["timeout_s"] * 0.8)
     elif params["action"] == "clean":
         clean(root)
-
-
-def bounded(timeout_s: float, action: Any, *args: Any) -> str:
-    """Run something that may hang; return what went wrong, nothing when it went well."""
-    failures = ["it did not answer in time"]
-
-    def run() -> None:
-        try:
-            action(*args)
-        except (OSError, LostError) as error:
-            failures[0] = str(error)
-        else:
-            failures.clear()
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(timeout_s)
-    return failures[0] if failures else ""
-
-
-def is_mounted(mount: str) -> bool:
-    """Whether a FUSE file system is mounted there and answers; a dead one still looks mounted."""
-    if not mounts().get(mount, "").startswith("fuse"):
-        return False
-    return not bounded(STAT_TIMEOUT_S, os.statvfs, mount)
 
 
 def space(path: str) -> dict[str, int]:

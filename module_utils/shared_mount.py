@@ -1,4 +1,4 @@
-"""The shared file system of a machine: whether it is mounted and answers, and doing things there that may hang."""
+"""The shared file system of a machine: whether it is mounted, and doing things there that may hang."""
 
 from __future__ import annotations
 

@@ -174,7 +174,7 @@ def test_the_shared_file_is_read_when_it_arrives(tmp_path: Path) -> None:
     root = tmp_path / ".data-miner-verify"
     shared.write(root, "one", "4711")
     shared.read(root, ["one"], "4711", 1)
-    with pytest.raises(shared.LostError, match="the file of two does not get here"):
+    with pytest.raises(shared.SharedMountError, match="the file of two does not get here"):
         shared.read(root, ["one", "two"], "4711", 0)
     shared.clean(root)
     shared.clean(root)
