@@ -24,6 +24,12 @@ from data_miner.workers.job import Job, Tick
 #: a frame with more pixels than 16K UHD is refused rather than decoded into memory
 MAX_PIXELS = 15360 * 8640
 
+#: metadata need not be UTF-8; since version 19 av takes it as it is and has no option for it
+_METADATA_IS_TAKEN = 19
+_OPEN: dict[str, Any] = (
+    {} if int(av.__version__.partition(".")[0]) >= _METADATA_IS_TAKEN else {"metadata_errors": "replace"}
+)
+
 
 @dataclass(kw_only=True)
 class Cut:
@@ -93,7 +99,7 @@ def cut_frames(file: Path, directory: Path, params: ExtractConfig, tick: Tick) -
     video_extension(file)
     cut = Cut()
     try:
-        with av.open(str(file), metadata_errors="replace") as container:
+        with av.open(str(file), **_OPEN) as container:
             for time_s, frame in _pick(container, params):
                 image = _image(frame, params.max_side)
                 image.save(directory / f"{round(time_s * 1000):09d}.jpg", quality=params.jpeg_quality)
