@@ -31,6 +31,7 @@ class Report(TypedDict):
     """Everything that is shown, for programs."""
 
     cluster: str
+    namespace: str
     k3s_version: str
     nodes: list[dict[str, Any]]
     workloads: list[dict[str, Any]]
@@ -66,6 +67,7 @@ def build(
     rows = [_node(name, cluster, named.get(name), pods, looks.get(name)) for name in cluster.nodes]
     return Report(
         cluster=cluster.name,
+        namespace=cluster.namespace,
         k3s_version=cluster.k3s_version,
         nodes=rows,
         workloads=[_workload(workload, pods) for workload in workloads],
@@ -124,7 +126,7 @@ def as_text(report: Report) -> str:
         ),
     ]
     for name, project in report["projects"].items():
-        parts.append(_project(name, project))
+        parts.append(_project(name, project, report["namespace"]))
     if report["stand_ins"]:
         parts.append(["stand-ins here:", *(f"  {sentence}" for sentence in report["stand_ins"])])
     if problems:
@@ -206,7 +208,7 @@ def _disk(node: Mapping[str, Any]) -> str:
     return f"{node['free_bytes'] / GIB:.1f} of {node['total_bytes'] / GIB:.1f} GiB"
 
 
-def _project(name: str, project: Mapping[str, Any]) -> list[str]:
+def _project(name: str, project: Mapping[str, Any], namespace: str) -> list[str]:
     size = project["bytes"]
     amount = f"{size / GIB:.1f} GiB" if size >= GIB else f"{size / MIB:.1f} MiB"
     rows = [
@@ -214,6 +216,11 @@ def _project(name: str, project: Mapping[str, Any]) -> list[str]:
     ]
     lines = [f"project {name}: {project['videos']} videos ({amount}), {project['frames']} frames"]
     lines += table(("stage", *_STATES), rows)
+    if dead := sum(stage["dead"] for stage in project["stages"].values()):
+        command = (
+            f"kubectl -n {namespace} exec deploy/monitor-worker -- python -m data_miner.cli failed {name}"
+        )
+        lines.append(f"{dead} items were given up; why: {command}")
     for node, stages in project.get("nodes", {}).items():
         lines.append(f"done on {node}: " + ", ".join(f"{stage} {count}" for stage, count in stages.items()))
     return lines

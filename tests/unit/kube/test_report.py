@@ -91,6 +91,12 @@ def test_a_cluster_that_works_is_shown_with_everything(cluster: Cluster) -> None
     assert "the k3s program is a stand-in" in text
 
 
+def test_items_that_were_given_up_are_told_with_the_command_that_says_why(cluster: Cluster) -> None:
+    demo = project(3, download=IDLE | {"dead": 2})
+    report = build(cluster, nodes=[], workloads=[], pods=[], looks={}, projects={"demo": demo}, stand_ins=[])
+    assert "2 items were given up; why: kubectl -n data-miner exec" in as_text(report)
+
+
 def test_each_thing_that_is_wrong_is_a_problem(cluster: Cluster) -> None:
     lagging = running() | {"status": {"observedGeneration": 1}}
     report = build(
