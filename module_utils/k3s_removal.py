@@ -39,7 +39,8 @@ def remove_k3s(*, check: bool) -> list[str]:
         StateError: SeaweedFS is mounted, or something can't be removed.
         UnmountError: something stays mounted.
     """
-    if shared := sorted(point for point, kind in mounts().items() if kind == "fuse.seaweedfs"):
+    shared = sorted(point for point, kind in mounts().items() if kind == "fuse.seaweedfs")
+    if shared and not check:  # where it is only asked what would be done, nothing was unmounted before
         raise StateError(
             f"SeaweedFS is still mounted at {', '.join(shared)}; run: ansible-playbook teardown.yml, "
             "which unmounts it first"

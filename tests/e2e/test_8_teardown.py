@@ -9,8 +9,9 @@ def residue(lab: Lab, node: str) -> str:
     """Processes, mounts and interfaces of k3s and SeaweedFS that are left on a node."""
     return lab.ssh(
         node,
-        "pgrep -a 'k3s|containerd|kube|weed'; grep -E 'kubelet|k3s|seaweedfs' /proc/self/mountinfo;"
-        " ip -o link | grep -E 'cni0|flannel|veth'; ls /usr/local/bin/k3s /etc/rancher 2>/dev/null",
+        "ps -eo comm= | grep -E 'k3s|containerd|kube|weed';"
+        " grep -E ' /(var/lib/kubelet|run/k3s)/|seaweedfs' /proc/self/mountinfo;"
+        " ip -o link | grep -E 'cni0|flannel|veth'; ls -d /usr/local/bin/k3s /etc/rancher 2>/dev/null",
     ).stdout
 
 
