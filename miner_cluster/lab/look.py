@@ -23,7 +23,7 @@ from miner_cluster.lab.model import (
 )
 from miner_cluster.lab.podman import podman
 from miner_cluster.lab.subnets import network_subnets, routed
-from miner_cluster.lab.sysctls import KUBELET, LEAST
+from miner_cluster.lab.sysctls import FROM_WITHIN, LEAST
 
 
 def look(lab: Lab, this: Host) -> Found:
@@ -41,7 +41,7 @@ def look(lab: Lab, this: Host) -> Found:
         disks={file.name: file.stat().st_size for file in lab.disks.glob("*.img")},
         loops=host.loops(lab.disks),
         rules={table: _rules(lab, table) for table in CHAINS},
-        sysctls=host.sysctls((*LEAST, *KUBELET)),
+        sysctls=host.sysctls((*LEAST, *FROM_WITHIN)),
         recorded_sysctls=host.recorded_sysctls(),
         public_key=public_key(lab),
         known_hosts=_text(lab.known_hosts),

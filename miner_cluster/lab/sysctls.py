@@ -7,5 +7,5 @@ LEAST = {
     "fs.inotify.max_user_instances": 1024,
     "fs.inotify.max_user_watches": 262_144,
 }
-#: what kubelets set
-KUBELET = ("kernel.panic", "kernel.panic_on_oops", "vm.overcommit_memory")
+#: what kubelets and the preparation for SeaweedFS set
+FROM_WITHIN = ("kernel.panic", "kernel.panic_on_oops", "vm.dirty_expire_centisecs", "vm.overcommit_memory")
