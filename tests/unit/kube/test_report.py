@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,10 +12,7 @@ from miner_cluster.config_file import load_cluster_file
 from miner_cluster.kube.api import KubeError
 from miner_cluster.kube.look import settled_counts
 from miner_cluster.report import Look, as_text, build, image_problems, table
-from tests.modules import load_module
 from tests.unit.kube.conftest import obj
-
-shared = load_module("shared_file")
 
 GIB = 1 << 30
 IDLE = {"ready": 0, "leased": 0, "done": 2, "skipped": 0, "dead": 0}
@@ -174,20 +169,3 @@ def test_a_database_that_does_not_answer_is_an_error_after_the_wait() -> None:
     assert answers.wait()["demo"]["frames"] == 1
     with pytest.raises(KubeError, match="no"):
         Answers(KubeError("no")).wait(wait_s=3)
-
-
-def test_the_shared_file_is_read_when_it_arrives(tmp_path: Path) -> None:
-    root = tmp_path / ".data-miner-verify"
-    shared.write(root, "one", "4711")
-    shared.read(root, ["one"], "4711", 1)
-    with pytest.raises(shared.SharedMountError, match="the file of two does not get here"):
-        shared.read(root, ["one", "two"], "4711", 0)
-    shared.clean(root)
-    shared.clean(root)
-    assert not root.exists()
-
-
-def test_what_hangs_ends_in_time() -> None:
-    assert shared.bounded(0.1, threading.Event().wait) == "it did not answer in time"
-    assert shared.bounded(5, Path("/nowhere/at/all").read_text).startswith("[Errno 2]")
-    assert shared.bounded(5, len, "x") == ""
