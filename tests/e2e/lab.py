@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from miner_cluster.inventory import load_inventory
+
 ROOT = Path(__file__).resolve().parents[2]
 T = TypeVar("T")
 RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
@@ -102,19 +104,9 @@ class Lab:
         return json.loads(self.kubectl("get", *args, "-o", "json"))
 
     def nodes(self) -> dict[str, str]:
-        """Address of each machine by its name, from the inventory as Ansible reads it."""
-        listed = subprocess.run(
-            ["ansible-inventory", "-i", self.inventory, "--list"],
-            check=True,
-            capture_output=True,
-            text=True,
-            cwd=ROOT,
-            env={**os.environ, **self.env},
-        ).stdout
-        hosts: dict[str, dict[str, Any]] = json.loads(listed)["_meta"]["hostvars"]
-        return {
-            name: v["ansible_host"] for name, v in hosts.items() if v.get("ansible_connection") != "local"
-        }
+        """Address of each machine by its name, as Ansible gets it."""
+        inventory = load_inventory(self.inventory / "cluster_config.yaml")
+        return {name: variables["ansible_host"] for name, variables in inventory.hosts.items()}
 
     def ssh(self, node: str, command: str) -> subprocess.CompletedProcess[str]:
         """Run a shell command on a node, as Ansible reaches it."""
