@@ -67,7 +67,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from miner_cluster.cluster import Cluster, as_cluster
 from miner_cluster.kube.api import Api, KubeError
-from miner_cluster.kube.look import Counts, Seen, counts, look, settled_counts
+from miner_cluster.kube.look import Counts, counts, look, settled_counts
 from miner_cluster.report import Report, as_text, build
 
 ARGUMENTS: dict[str, Any] = {
@@ -84,7 +84,7 @@ def see(params: dict[str, Any]) -> Report:
     cluster = as_cluster(params["cluster"])
     problems: list[str] = []
     projects: Counts = {}
-    seen = Seen(nodes=[], workloads=[], pods=[])
+    seen = None
     try:
         # The counts come first: they may be waited for, and the rest should be of the same moment.
         api = Api(Path(cluster.state_dir) / "kubeconfig")
@@ -96,9 +96,9 @@ def see(params: dict[str, Any]) -> Report:
         problems.append(str(error))
     return build(
         cluster,
-        nodes=seen.nodes,
-        workloads=seen.workloads,
-        pods=seen.pods,
+        nodes=seen.nodes if seen else None,
+        workloads=seen.workloads if seen else [],
+        pods=seen.pods if seen else [],
         looks=params["looks"],
         projects=projects,
         stand_ins=params["stand_ins"],

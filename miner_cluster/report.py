@@ -16,6 +16,7 @@ from miner_cluster.kube.rollout import pending, ready
 GIB = 1 << 30
 MIB = 1 << 20
 IMAGE_ANNOTATION = "data-miner/image-id"
+UNKNOWN = "unknown"
 _STATES = ("ready", "leased", "done", "skipped", "dead")
 
 
@@ -43,7 +44,7 @@ class Report(TypedDict):
 def build(
     cluster: Cluster,
     *,
-    nodes: Sequence[Object],
+    nodes: Sequence[Object] | None,
     workloads: Sequence[Object],
     pods: Sequence[Object],
     looks: Mapping[str, Look],
@@ -55,7 +56,7 @@ def build(
 
     Args:
         cluster: the configuration.
-        nodes: the cluster's Nodes.
+        nodes: the cluster's Nodes; None where nobody could be asked.
         workloads: our Deployments, StatefulSets, DaemonSets and Jobs.
         pods: all pods of the cluster.
         looks: what each machine says; machines that are away are missing.
@@ -63,8 +64,10 @@ def build(
         stand_ins: sentences about what stands in for what.
         problems: what was found wrong while looking.
     """
-    named = {node["metadata"]["name"]: node for node in nodes}
+    named = {node["metadata"]["name"]: node for node in nodes or ()}
     rows = [_node(name, cluster, named.get(name), pods, looks.get(name)) for name in cluster.nodes]
+    if nodes is None:
+        rows = [row | {"state": UNKNOWN} for row in rows]
     return Report(
         cluster=cluster.name,
         namespace=cluster.namespace,
@@ -75,7 +78,7 @@ def build(
         stand_ins=list(stand_ins),
         problems=[
             *problems,
-            *(f"{row['name']} is {row['state']}" for row in rows if row["state"] != "Ready"),
+            *(f"{row['name']} is {row['state']}" for row in rows if row["state"] not in {"Ready", UNKNOWN}),
             *(f"{row['name']}: the shared storage is not mounted" for row in rows if row["mounted"] is False),
             *(f"{title(w)}: {reason}" for w in workloads if (reason := pending(w))),
             *image_problems(pods),

@@ -114,6 +114,23 @@ def test_each_thing_that_is_wrong_is_a_problem(cluster: Cluster) -> None:
     assert "5 problems" in as_text(report)
 
 
+def test_nodes_that_nobody_could_be_asked_about_are_unknown(
+    cluster: Cluster,
+) -> None:
+    report = build(
+        cluster,
+        nodes=None,
+        workloads=[],
+        pods=[],
+        looks={},
+        projects={},
+        stand_ins=[],
+        problems=["the API does not answer"],
+    )
+    assert {row["state"] for row in report["nodes"]} == {"unknown"}
+    assert report["problems"] == ["the API does not answer"]
+
+
 def test_an_image_that_differs_between_machines_is_named_with_them() -> None:
     found = image_problems([pod("a", "one"), pod("b", "two", "docker.io/x@sha256:bb"), pod("c", "three")])
     assert found == ["data-miner:lab is not the same everywhere: sha256:aa on one, three, sha256:bb on two"]
