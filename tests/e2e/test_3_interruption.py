@@ -15,7 +15,8 @@ from tests.e2e.lab import ROOT, Lab
 def interrupted_site(lab: Lab, after_s: float, *args: str) -> int:
     """Start site.yml, send it SIGINT after `after_s` seconds, and return its exit code."""
     with subprocess.Popen(
-        ["ansible-playbook", "-i", str(lab.inventory), "site.yml", *args],
+        # A job in the background of a shell ignores the signal, and so would its children.
+        ["env", "--default-signal=INT", "ansible-playbook", "-i", str(lab.inventory), "site.yml", *args],
         cwd=ROOT,
         env={**os.environ, **lab.env},
         stdin=subprocess.DEVNULL,
