@@ -40,6 +40,7 @@ lab-down: inventory ## Remove the lab: its containers, disks, network and keys
 
 .PHONY: site
 site: lab ## Bring the cluster up, or back into shape (INVENTORY=inventory/production for real machines)
+	@scripts/bootstrap image
 	$(PLAY) site.yml $(ARGS)
 
 .PHONY: status

@@ -120,7 +120,8 @@ def require_command(name: str) -> None:
     """
     if shutil.which(name) is None:
         package = _PACKAGES.get(name, Path(name).name)
-        raise ArtifactError(f"{name} is not installed; run scripts/bootstrap lab, or install {package}")
+        part = "image" if name == "buildah" else "lab"
+        raise ArtifactError(f"{name} is not installed; run scripts/bootstrap {part}, or install {package}")
 
 
 def end_session(process: subprocess.Popen[str]) -> None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from miner_cluster.artifacts.commands import require_command
 from miner_cluster.artifacts.recipe import ArtifactError, Recipe, Workshop
 from miner_cluster.artifacts.store import remove_tree
 from miner_cluster.images import pip_settings
@@ -73,6 +74,7 @@ class _Buildah:
     home: Path = field(init=False)
 
     def __post_init__(self) -> None:
+        require_command("buildah")
         object.__setattr__(self, "home", self.shop.cache / "buildah")
 
     def __call__(self, command: str, *arguments: str, cwd: Path | None = None) -> str:
