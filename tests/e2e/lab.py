@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -72,12 +73,12 @@ class Lab:
             text=True,
         ) as process:
             assert process.stdout is not None
-            deadline = started + timeout_s
+            timer = threading.Timer(timeout_s, process.kill)
+            timer.start()
             for line in process.stdout:
                 lines.append(line)
                 sys.stdout.write(line)
-                if time.monotonic() > deadline:
-                    process.kill()
+            timer.cancel()
         return Run(code=process.returncode, output="".join(lines), seconds=time.monotonic() - started)
 
     def make(self, target: str, *args: str) -> Run:

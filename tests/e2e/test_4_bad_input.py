@@ -22,7 +22,7 @@ def edited(lab: Lab, tmp_path: Path) -> Edited:
         shutil.copytree(lab.inventory, inventory)
         file = inventory / "cluster_config.yaml"
         file.write_text(edit(file.read_text()))
-        return lab.run("ansible-playbook", "-i", str(inventory), "site.yml", "-e", f"cluster_name={lab.name}")
+        return lab.run("ansible-playbook", "-i", str(inventory), "site.yml")
 
     return run
 
