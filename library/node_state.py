@@ -165,7 +165,8 @@ restarted:
   elements: str
   returned: always
 kept:
-  description: Of O(state=absent), the directories that stay, with the reason.
+  description:
+    - Of O(state=absent), the directories that stay, with the reason. With O(wipe) each is a warning too.
   type: dict
   returned: always
 """
@@ -240,6 +241,8 @@ def main() -> None:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=f"{error.filename}: {error.strerror}")
+    for path, reason in result["kept"].items() if options["wipe"] else ():
+        module.warn(f"{path} is not wiped: {reason}")
     module.exit_json(**result)
 
 

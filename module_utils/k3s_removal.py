@@ -142,7 +142,9 @@ def _empty_trees(check: bool) -> Iterator[str]:
         if path in PARENTS and (path in mounted or (filled and not _only_ours(directory, mounted))):
             continue
         if not check and path in TREES:
-            remove_tree(path, keep_root=path in mounted)
+            # A link above it, such as /var/lib/rancher on a larger disk, was there when k3s filled it.
+            place = os.path.realpath(path)
+            remove_tree(place, keep_root=place in mounted)
         elif not check and not any(directory.iterdir()):
             directory.rmdir()
         yield f"{'empty' if path in mounted else 'remove'} {path}"

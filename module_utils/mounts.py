@@ -9,10 +9,15 @@ from pathlib import Path
 from .node_state.run import last_lines, run
 
 MOUNTINFO = Path("/proc/self/mountinfo")
+OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class MountedBelowError(OSError):
     """A directory holds a mount point, so it was not removed."""
+
+
+class LinkedError(OSError):
+    """A directory is reached through a symbolic link, so it was not removed."""
 
 
 class UnmountError(Exception):
@@ -61,33 +66,46 @@ def unmount(path: str) -> None:
 
 
 def remove_tree(path: str, *, keep_root: bool = False) -> None:
-    """Remove a directory and all below it, on its own file system only.
+    """Remove a directory and all below it, on its own file system only and never through a symbolic link.
 
     Args:
-        path: a directory, no symbolic link.
+        path: a directory, itself no symbolic link and below none.
         keep_root: leave the directory itself, which may then be a mount point.
 
     Raises:
+        LinkedError: a symbolic link is on the way to it; nothing was removed.
         MountedBelowError: something is mounted at it or below; nothing was removed.
     """
+    if (real := os.path.realpath(path)) != path:
+        raise LinkedError(f"{path} leads to {real}")
     barred = [m for m in sorted(mounts()) if m.startswith(path + "/") or (m == path and not keep_root)]
     if barred:
         raise MountedBelowError(f"{barred[0]} is mounted")
-    _empty(path, os.lstat(path).st_dev)
+    directory = os.open(path, OPEN_DIRECTORY)
+    try:
+        _empty(directory, path, os.fstat(directory).st_dev)
+    finally:
+        os.close(directory)
     if not keep_root:
         Path(path).rmdir()
 
 
-def _empty(path: str, device: int) -> None:
-    with os.scandir(path) as entries:
+def _empty(directory: int, path: str, device: int) -> None:
+    """Empty an open directory, each below opened from its parent, so that none is swapped for a link."""
+    with os.scandir(directory) as entries:
         for entry in entries:
             if not entry.is_dir(follow_symlinks=False):
-                Path(entry.path).unlink()
-            elif entry.stat(follow_symlinks=False).st_dev != device:
-                raise MountedBelowError(f"{entry.path} is mounted")
-            else:
-                _empty(entry.path, device)
-                Path(entry.path).rmdir()
+                os.unlink(entry.name, dir_fd=directory)
+                continue
+            child = os.open(entry.name, OPEN_DIRECTORY, dir_fd=directory)
+            try:
+                where = f"{path}/{entry.name}"
+                if os.fstat(child).st_dev != device:
+                    raise MountedBelowError(f"{where} is mounted")
+                _empty(child, where, device)
+            finally:
+                os.close(child)
+            os.rmdir(entry.name, dir_fd=directory)
 
 
 def _unescape(field: str) -> str:

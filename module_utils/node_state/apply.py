@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from ..mounts import MountedBelowError, remove_tree
+from ..mounts import LinkedError, MountedBelowError, remove_tree
 from . import kernel, packages, systemd
 from .files import make_directory, set_attributes, write_atomically
 from .model import StateError
@@ -39,6 +39,10 @@ def apply(steps: Iterable[Step], *, started: Callable[[StartUnit], None]) -> Non
             _carry_out(step)
         except MountedBelowError as error:
             raise StateError(f"Can't {sentence(step)}: {error}; unmount it, then run this again") from error
+        except LinkedError as error:
+            raise StateError(
+                f"Can't {sentence(step)}: {error}; remove the link, then run this again"
+            ) from error
         except OSError as error:
             raise StateError(f"Can't {sentence(step)}: {error.strerror or error}") from error
         if isinstance(step, StartUnit):

@@ -7,6 +7,7 @@ import hashlib
 import os
 import stat
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from .model import Attributes, Kind, Seen, digest
@@ -17,6 +18,12 @@ def look(path: str, *, content: bool = False, sha256: bool = False, children: bo
 
     A symbolic link to a directory counts as the directory; one in place of a file is no file.
     """
+    seen = _look(path, content=content, sha256=sha256, children=children)
+    real = os.path.realpath(path)
+    return seen if real == path else replace(seen, real=real)
+
+
+def _look(path: str, *, content: bool, sha256: bool, children: bool) -> Seen:
     try:
         found = os.lstat(path)
         if stat.S_ISLNK(found.st_mode) and Path(path).is_dir():

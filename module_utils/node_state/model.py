@@ -116,6 +116,8 @@ class Kind(enum.Enum):
 class Seen:
     """What is at a path; ``content`` of files only, ``children`` of directories only.
 
+    ``real`` is where the path leads if a symbolic link is on the way, else empty.
+
     A mounted FUSE file system is a directory without attributes: touching it could hang, and it is not ours.
     """
 
@@ -124,6 +126,7 @@ class Seen:
     content: bytes | None = None
     sha256: str | None = None
     children: frozenset[str] = frozenset()
+    real: str = ""
 
 
 NOTHING = Seen()
@@ -183,13 +186,15 @@ class Observed:
 class Owned:
     """What was made for one name: files, blocks, directories (and whether they hold data), units.
 
-    A unit's text is the digest of what it was started with; empty where it has not been started.
+    A unit's text is the digest of what it was started with; empty where it has not been started. ``places``
+    has where a directory was really made, if symbolic links led there.
     """
 
     files: frozenset[str] = frozenset()
     blocks: frozenset[str] = frozenset()
     directories: Mapping[str, bool] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
+    places: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def empty(self) -> bool:

@@ -221,6 +221,9 @@ def _recorded(
         for directory in wanted.directories
         if observed.at(directory.path).kind is Kind.MISSING or directory.path in owned.directories
     }
+    new = [path for path in made if observed.at(path).kind is Kind.MISSING]
+    places = {path: place for path, place in owned.places.items() if path not in new}
+    places |= {path: observed.at(path).real for path in new if observed.at(path).real}
     digests = {
         unit.name: started_with(unit, wanted, observed)
         if unit.name in as_started
@@ -232,6 +235,7 @@ def _recorded(
         blocks=owned.blocks | {block.path for block in wanted.blocks},
         directories={**owned.directories, **made},
         units={**owned.units, **digests},
+        places=places,
     )
 
 

@@ -89,7 +89,10 @@ def _plain(owned: Owned) -> dict[str, Any]:
     return {
         "files": sorted(owned.files),
         "blocks": sorted(owned.blocks),
-        "directories": {path: {"data": data} for path, data in sorted(owned.directories.items())},
+        "directories": {
+            path: {"data": data} | ({"place": owned.places[path]} if path in owned.places else {})
+            for path, data in sorted(owned.directories.items())
+        },
         "units": dict(sorted(owned.units.items())),
     }
 
@@ -100,4 +103,5 @@ def _owned(entry: dict[str, Any]) -> Owned:
         blocks=frozenset(entry["blocks"]),
         directories={path: bool(kind["data"]) for path, kind in entry["directories"].items()},
         units=dict(entry["units"]),
+        places={path: kind["place"] for path, kind in entry["directories"].items() if "place" in kind},
     )

@@ -51,7 +51,10 @@ def make_removal(name: str, observed: Observed, owned: Owned, *, wipe: bool) -> 
             *(_restarts(observed, owned) if files else []),
             *directories,
         ),
-        owned=Owned(directories={p: data for p, data in owned.directories.items() if _leads_to(p, kept)}),
+        owned=Owned(
+            directories={p: data for p, data in owned.directories.items() if _leads_to(p, kept)},
+            places={p: place for p, place in owned.places.items() if _leads_to(p, kept)},
+        ),
         kept=kept,
     )
 
@@ -86,19 +89,25 @@ def _block_steps(name: str, observed: Observed, owned: Owned) -> Iterator[Step]:
 def _directory_steps(
     gone: set[str], observed: Observed, owned: Owned, *, wipe: bool
 ) -> tuple[list[Step], dict[str, str]]:
-    """Return the steps for directories, innermost first, and which stay although they are ours."""
+    """Return the steps for directories, innermost first, and which stay although they are ours.
+
+    What symbolic links lead to is ours only if they led there when the directory was made.
+    """
     steps: list[Step] = []
     kept: dict[str, str] = {}
     for path in sorted(owned.directories, key=lambda path: (-path.count("/"), path)):
         seen = observed.at(path)
         if seen.kind is Kind.MISSING:
             continue
-        if mounts := sorted(mount for mount in observed.mounts if _leads_to(path, [mount])):
+        place = seen.real or path
+        if mounts := sorted(m for m in observed.mounts if _leads_to(path, [m]) or _leads_to(place, [m])):
             kept[path] = f"{mounts[0]} is mounted"
+        elif place != owned.places.get(path, path):
+            kept[path] = f"leads to {place}, which was not made here"
         elif owned.directories[path] and not wipe:
             kept[path] = "holds data"
         elif owned.directories[path]:
-            steps.append(WipeDirectory(path=path))
+            steps.append(WipeDirectory(path=place))
             gone.add(path)
         elif {posixpath.join(path, child) for child in seen.children} <= gone:
             steps.append(RemoveDirectory(path=path))

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from module_utils.mounts import LinkedError, remove_tree
 from module_utils.node_state.control import uninstall
 from module_utils.node_state.model import StateError
 from tests.unit.node_state.conftest import Node, block, directory, file
@@ -192,3 +193,49 @@ def test_the_check_on_a_bare_machine_writes_nothing(node: Node) -> None:
     node.converge(check=True, files=(file(node.root / "d" / "f"),))
     assert node.tree() == {}
     assert not node.record.parent.exists()
+
+
+def test_a_directory_that_became_a_link_is_kept_with_all_that_it_leads_to(node: Node, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "inner").mkdir(parents=True)
+    (elsewhere / "inner" / "table").write_text("rows")
+    made = (directory(node.root / "d", data=True), directory(node.root / "e" / "inner", data=True))
+    node.converge(directories=made)
+    (node.root / "d").rmdir()
+    (node.root / "d").symlink_to(elsewhere)
+    (node.root / "e" / "inner").rmdir()
+    (node.root / "e").rmdir()
+    (node.root / "e").symlink_to(elsewhere)
+    result = node.uninstall(wipe=True)
+    assert result["kept"] == {
+        str(node.root / "d"): f"leads to {elsewhere}, which was not made here",
+        str(node.root / "e"): f"leads to {elsewhere}, which was not made here",
+        str(node.root / "e" / "inner"): f"leads to {elsewhere}/inner, which was not made here",
+    }
+    assert not result["changed"]
+    assert (elsewhere / "inner" / "table").read_text() == "rows"
+    assert node.uninstall(wipe=True)["kept"] == result["kept"]
+
+
+def test_a_directory_that_was_made_behind_a_link_is_wiped_there(node: Node, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (node.root / "data").symlink_to(tmp_path / "disk")
+    for _ in range(2):
+        node.converge(directories=(directory(node.root / "data" / "d", data=True),))
+    (tmp_path / "disk" / "d" / "table").write_text("rows")
+    assert node.uninstall(wipe=True)["kept"] == {}
+    assert list((tmp_path / "disk").iterdir()) == []
+
+
+def test_a_tree_is_never_removed_through_a_link_and_links_in_it_go_alone(tmp_path: Path) -> None:
+    (tmp_path / "theirs" / "d").mkdir(parents=True)
+    (tmp_path / "theirs" / "f").write_text("theirs")
+    (tmp_path / "link").symlink_to(tmp_path / "theirs")
+    for path in (tmp_path / "link", tmp_path / "link" / "d"):
+        with pytest.raises(LinkedError, match="leads to"):
+            remove_tree(str(path))
+    (tmp_path / "ours" / "a" / "b").mkdir(parents=True)
+    (tmp_path / "ours" / "a" / "link").symlink_to(tmp_path / "theirs")
+    remove_tree(str(tmp_path / "ours"))
+    assert not (tmp_path / "ours").exists()
+    assert (tmp_path / "theirs" / "f").read_text() == "theirs"

@@ -180,3 +180,14 @@ def test_a_removal_stops_our_unit_and_restarts_one_that_only_read_our_files() ->
         "restart systemd-journald.service",
     ]
     assert removal.owned.empty
+
+
+def test_a_mount_below_where_a_link_leads_keeps_the_directory() -> None:
+    linked = Observed(
+        paths={"/data/d": Seen(kind=Kind.DIRECTORY, real="/disk/d")}, mounts=frozenset({"/disk/d/sub"})
+    )
+    owned = Owned(directories={"/data/d": True}, places={"/data/d": "/disk/d"})
+    removal = make_removal("k3s", linked, owned, wipe=True)
+    assert removal.steps == ()
+    assert removal.kept == {"/data/d": "/disk/d/sub is mounted"}
+    assert removal.owned == owned
