@@ -136,18 +136,18 @@ def _empty_trees(check: bool) -> Iterator[str]:
         directory = Path(path)
         if not directory.is_dir() or directory.is_symlink():
             continue
+        # A link above it, such as /var/lib/rancher on a larger disk, was there when k3s filled it.
+        place = os.path.realpath(path)
         filled = any(directory.iterdir())
-        if path in mounted and not filled:
+        if place in mounted and not filled:
             continue
-        if path in PARENTS and (path in mounted or (filled and not _only_ours(directory, mounted))):
+        if path in PARENTS and (place in mounted or (filled and not _only_ours(directory, mounted))):
             continue
         if not check and path in TREES:
-            # A link above it, such as /var/lib/rancher on a larger disk, was there when k3s filled it.
-            place = os.path.realpath(path)
             remove_tree(place, keep_root=place in mounted)
         elif not check and not any(directory.iterdir()):
             directory.rmdir()
-        yield f"{'empty' if path in mounted else 'remove'} {path}"
+        yield f"{'empty' if place in mounted else 'remove'} {path}"
 
 
 def _only_ours(directory: Path, mounted: dict[str, str]) -> bool:
