@@ -68,11 +68,17 @@ options:
     default: []
     suboptions:
       path: {description: Absolute path., type: path, required: true}
-      content: {description: The text. This or C(secret_content) is required., type: str}
-      secret_content: {description: The text where it is a secret and never shown or logged., type: str}
+      content: {description: The text; unset where O(secrets) has it., type: str}
       mode: {description: Permission bits in octal., type: str, default: '0644'}
       owner: {description: User by name or number; unset is who runs the module., type: str}
       group: {description: Group by name or number; unset is that of who runs the module., type: str}
+  secrets:
+    description:
+      - The texts of those O(files) that are secret, by path; they are never shown.
+      - They stand here, and not in the files, because Ansible logs nothing of an option that is secret as a
+        whole. Of an inner one it looks for the text in the log and misses one of several lines.
+    type: dict
+    default: {}
   blocks:
     description: Lines between two comments (C(#)) of ours in files that others write too.
     type: list
@@ -202,14 +208,10 @@ ARGUMENTS: dict[str, Any] = {
     "files": _list(
         **PATH,
         content={"type": "str"},
-        secret_content={"type": "str", "no_log": True},
         mode={"type": "str", "default": "0644"},
         **OWNER,
-    )
-    | {
-        "mutually_exclusive": [("content", "secret_content")],
-        "required_one_of": [("content", "secret_content")],
-    },
+    ),
+    "secrets": {"type": "dict", "default": {}, "no_log": True},
     "blocks": _list(**PATH, content={"type": "str", "required": True}),
     "absent": {"type": "list", "elements": "str", "default": []},
     "checksums": {"type": "dict", "default": {}},

@@ -36,7 +36,7 @@ def parse(options: Options) -> Wanted:
         packages=tuple(options["packages"]),
         modules=tuple(options["modules"]),
         directories=tuple(_directory(item) for item in options["directories"]),
-        files=tuple(_file(item) for item in options["files"]),
+        files=tuple(_file(item, options["secrets"]) for item in options["files"]),
         blocks=tuple(WantedBlock(path=_path(i), content=i["content"]) for i in options["blocks"]),
         absent=tuple(_path({"path": path}) for path in options["absent"]),
         sysctls={key: str(value) for key, value in options["sysctls"].items()},
@@ -55,14 +55,12 @@ def _directory(item: Options) -> WantedDirectory:
     return WantedDirectory(path=_path(item), attributes=_attributes(item), data=item["data"])
 
 
-def _file(item: Options) -> WantedFile:
-    secret = item["secret_content"]
-    return WantedFile(
-        path=_path(item),
-        content=(item["content"] if secret is None else secret).encode(),
-        attributes=_attributes(item),
-        secret=secret is not None,
-    )
+def _file(item: Options, secrets: Mapping[str, str]) -> WantedFile:
+    path, secret = _path(item), item["path"] in secrets
+    if secret == (item["content"] is not None):
+        raise StateError(f"{path} must have its content in either files or secrets")
+    content = secrets[path] if secret else item["content"]
+    return WantedFile(path=path, content=content.encode(), attributes=_attributes(item), secret=secret)
 
 
 def _unit(item: Options) -> WantedUnit:
