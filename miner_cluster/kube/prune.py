@@ -47,17 +47,36 @@ def find_leftovers(
     """Return our objects of these phases in these namespaces that `wanted` does not hold.
 
     Raises:
-        KubeError: the API refuses or does not answer.
+        KubeError: the API refuses or does not answer, or nothing at all is wanted of a phase that there is.
     """
     if not phases:
         return []
     selector = f"{OURS},{PHASE_LABEL} in ({','.join(phases)})"
-    return [
+    found = [
         obj
         for namespace in namespaces
         for api_version, kind in PRUNED_KINDS
         for obj in leftovers(api.list(api_version, kind, namespace, labelSelector=selector), wanted)
     ]
+    _refuse_whole_phases(found, {_phase(obj) for obj in wanted})
+    return found
+
+
+def _refuse_whole_phases(found: Sequence[Object], wanted: set[str]) -> None:
+    """Check that no phase would go as a whole: a mistake looks like that, and takes a database with it."""
+    kinds = ",".join(kind.lower() for _, kind in PRUNED_KINDS)
+    for phase in sorted({_phase(obj) for obj in found} - wanted):
+        whole = [obj for obj in found if _phase(obj) == phase]
+        namespace = whole[0]["metadata"]["namespace"]
+        raise KubeError(
+            f"Nothing is wanted of the phase {phase}, and all that there is of it would be deleted: "
+            f"{', '.join(title(obj) for obj in whole)}. Nothing was deleted. Look at cluster_config.yaml; "
+            f"where this is meant, run: kubectl -n {namespace} delete {kinds} -l {PHASE_LABEL}={phase}"
+        )
+
+
+def _phase(obj: Object) -> str:
+    return str((obj["metadata"].get("labels") or {}).get(PHASE_LABEL, ""))
 
 
 def delete(api: Api, obj: Object) -> bool:

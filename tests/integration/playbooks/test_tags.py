@@ -1,30 +1,108 @@
-"""The README's tag table against the playbooks themselves."""
+"""Whichever tags are asked for or skipped: a phase is compared with all of its objects, or not at all."""
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
+import json
 from pathlib import Path
 
+import pytest
+
 from miner_cluster.cluster import CHECKOUT
+from tests.integration.playbooks.conftest import Play
 
-#: what Ansible itself gives a meaning
-SPECIAL = {"always", "never", "all"}
+#: stands for kube_diff: writes down what it is asked, for each phase how many objects
+RECORDER = """
+import json
+from pathlib import Path
+from ansible.module_utils.basic import AnsibleModule
+
+options = ("objects", "phases", "namespaces")
+spec = {"kubeconfig": {"type": "path"}} | {name: {"type": "list"} for name in options}
+module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
+found = [obj["metadata"]["labels"]["data-miner/phase"] for obj in module.params["objects"]]
+with Path("@LOG@").open("a") as log:
+    log.write(json.dumps({phase: found.count(phase) for phase in module.params["phases"]}) + chr(10))
+module.exit_json(changed=False, objects=[], terminating=[], leftovers=[], pending=[])
+"""
+SECRETS = """
+from ansible.module_utils.basic import AnsibleModule
+
+spec = {"kubeconfig": {}, "namespace": {}, "instance": {}, "values": {"type": "dict", "no_log": True}}
+AnsibleModule(argument_spec=spec, supports_check_mode=True).exit_json(changed=False)
+"""
+NO_PROBLEM = """
+from ansible.plugins.lookup import LookupBase
+
+class LookupModule(LookupBase):
+    def run(self, terms, variables=None, **kwargs):
+        return [""]
+"""
 
 
-def test_every_tag_of_the_site_is_in_the_readme_and_the_other_way_round() -> None:
-    playbook = Path(sys.executable).with_name("ansible-playbook")
-    listed = subprocess.run(
-        [playbook, "-i", "inventory/lab", "site.yml", "--list-tags"],
-        cwd=CHECKOUT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    tags = {tag.strip() for found in re.findall(r"TASK TAGS: \[(.*)\]", listed) for tag in found.split(",")}
-    readme = (CHECKOUT / "README.md").read_text()
-    table = readme[readme.index("| tag | does |") : readme.index("| playbook | does |")]
-    documented = set(re.findall(r"`([a-z0-9_]+)`", table))
-    assert tags - SPECIAL - documented == set()
-    assert set(re.findall(r"^\| `([a-z0-9_]+)`", table, re.MULTILINE)) - tags == set()
+def compared(play: Play, home: Path, playbook: str, *arguments: str) -> list[dict[str, int]]:
+    """Run what a playbook does on localhost; return of each comparison how many objects each phase had."""
+    (home / "modules").mkdir()
+    (home / "lookups").mkdir()
+    log = home / "log"
+    log.touch()
+    (home / "modules" / "kube_diff.py").write_text(RECORDER.replace("@LOG@", str(log)))
+    (home / "modules" / "kube_secret.py").write_text(SECRETS)
+    (home / "lookups" / "kube_problem.py").write_text(NO_PROBLEM)
+    run = play(
+        playbook,
+        *(
+            "--limit",
+            "three,localhost",
+            "-e",
+            f"kube_objects_kubeconfig={log}",
+            "-e",
+            f"app_kubeconfig={log}",
+        ),
+        *arguments,
+        ANSIBLE_LIBRARY=f"{home / 'modules'}:{CHECKOUT / 'library'}",
+        ANSIBLE_LOOKUP_PLUGINS=f"{home / 'lookups'}:{CHECKOUT / 'lookup_plugins'}",
+    )
+    assert run.code == 0, run.output
+    return [json.loads(line) for line in log.read_text().splitlines()]
+
+
+CONFIG, DATABASE, WORKERS = {"namespace", "config", "policies"}, {"infrastructure"}, {"workers"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "phases"),
+    [
+        ((), [CONFIG, DATABASE, WORKERS]),
+        (("--tags", "app"), [CONFIG, DATABASE, WORKERS]),
+        (("--tags", "config"), [CONFIG]),
+        (("--tags", "infrastructure"), [DATABASE]),
+        (("--tags", "workers"), [WORKERS]),
+        (("--skip-tags", "workers"), [CONFIG, DATABASE]),
+        (("--skip-tags", "config"), [DATABASE, WORKERS]),
+        (("--skip-tags", "infrastructure"), [CONFIG, WORKERS]),
+        (("--skip-tags", "deploy"), []),
+        *((("--tags", tag), []) for tag in ("k3s", "storage", "verify")),
+    ],
+)
+def test_the_application_is_compared_whole_or_not_at_all(
+    play: Play, tmp_path: Path, arguments: tuple[str, ...], phases: list[set[str]]
+) -> None:
+    found = compared(play, tmp_path, "playbooks/app.yml", *arguments)
+    assert [set(comparison) for comparison in found] == phases
+    assert all(count > 0 for comparison in found for count in comparison.values())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "phases"),
+    [
+        (("--tags", "deploy"), [{"seaweedfs"}]),
+        (("--skip-tags", "provision"), [{"seaweedfs"}]),
+        (("--tags", "app"), []),
+    ],
+)
+def test_the_shared_storage_is_compared_whole_or_not_at_all(
+    play: Play, tmp_path: Path, arguments: tuple[str, ...], phases: list[set[str]]
+) -> None:
+    found = compared(play, tmp_path, "playbooks/seaweedfs.yml", *arguments)
+    assert [set(comparison) for comparison in found] == phases
+    assert all(comparison["seaweedfs"] > 5 for comparison in found)

@@ -7,6 +7,7 @@ import pytest
 from miner_cluster.kube.absent import present, refuse_foreign, remove
 from miner_cluster.kube.api import Api, KubeError
 from miner_cluster.kube.prune import delete, find_leftovers
+from tests.modules import load_module
 from tests.unit.kube.conftest import NAMESPACE, obj
 from tests.unit.kube.fake_api import FakeApi
 
@@ -36,6 +37,37 @@ def test_what_a_controller_made_follows_its_owner() -> None:
     owned = obj("Job", "cron-1")
     owned["metadata"]["ownerReferences"] = [{"kind": "CronJob", "name": "cron"}]
     assert find(FakeApi(owned)) == []
+
+
+def test_a_phase_of_which_nothing_is_wanted_is_never_deleted_as_a_whole() -> None:
+    database = obj("StatefulSet", "postgres", phase="infrastructure")
+    with pytest.raises(KubeError) as caught:
+        find_leftovers(FakeApi(KEPT, database), [KEPT], ["workers", "infrastructure"], ["data-miner"])
+    message = str(caught.value)
+    assert "Nothing is wanted of the phase infrastructure" in message
+    assert "StatefulSet data-miner/postgres. Nothing was deleted" in message
+    assert "kubectl -n data-miner delete" in message
+    assert message.endswith("-l data-miner/phase=infrastructure")
+    assert "extract-worker" not in message
+
+
+@pytest.mark.parametrize("phases", [["namespace", "config", "policies"], ["infrastructure"], ["workers"]])
+@pytest.mark.parametrize("module", ["kube_diff", "kube_rollout"])
+def test_what_renders_to_nothing_prunes_nothing(
+    module: str, phases: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = load_module(module)
+    there = [obj("ConfigMap", f"of-{phase}", phase=phase) for phase in phases]
+    api = FakeApi(NAMESPACE, *there)
+    monkeypatch.setattr(loaded, "Api", lambda _: api)
+    params = {"kubeconfig": "x", "objects": [], "phases": phases, "namespaces": ["data-miner"], "wait_s": 0}
+    with pytest.raises(KubeError, match="Nothing was deleted"):
+        loaded.look(params) if module == "kube_diff" else loaded.settle(params, check=False)
+    assert {request[0] for request in api.requests} == {"GET"}
+
+
+def test_where_there_is_nothing_of_a_phase_nothing_needs_to_be_wanted() -> None:
+    assert find_leftovers(FakeApi(NAMESPACE), [], ["workers"], ["data-miner"]) == []
 
 
 def test_secrets_and_namespaces_are_never_left_over() -> None:
