@@ -14,6 +14,11 @@ description:
   - Refuses while SeaweedFS is still mounted.
   - The files that M(node_state) wrote are left to its C(state=absent), which must come afterwards.
 options:
+  state:
+    description: With V(stopped) only the units are stopped, so that nothing mounts SeaweedFS any more.
+    type: str
+    choices: [absent, stopped]
+    default: absent
   record:
     description: The record of M(node_state).
     type: path
@@ -27,6 +32,10 @@ author: [data-miner]
 EXAMPLES = r"""
 - name: Stop k3s and remove what it made
   k3s_uninstall:
+
+- name: Stop k3s, so that it does not start again what mounts SeaweedFS
+  k3s_uninstall:
+    state: stopped
 """
 
 RETURN = r"""
@@ -40,7 +49,7 @@ changes:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.k3s_removal import remove_k3s
+from ansible.module_utils.k3s_removal import remove_k3s, stop_k3s
 from ansible.module_utils.mounts import UnmountError
 from ansible.module_utils.node_state.model import StateError
 from ansible.module_utils.node_state.record import PATH, read
@@ -49,12 +58,17 @@ from ansible.module_utils.node_state.record import PATH, read
 def main() -> None:
     """Run as an Ansible module."""
     module = AnsibleModule(
-        argument_spec={"record": {"type": "path", "default": PATH}}, supports_check_mode=True
+        argument_spec={
+            "state": {"type": "str", "choices": ["absent", "stopped"], "default": "absent"},
+            "record": {"type": "path", "default": PATH},
+        },
+        supports_check_mode=True,
     )
+    act = stop_k3s if module.params["state"] == "stopped" else remove_k3s
     changes: list[str] = []
     try:
         if "k3s" in read(Path(module.params["record"])):
-            changes = remove_k3s(check=module.check_mode)
+            changes = act(check=module.check_mode)
     except (StateError, UnmountError) as error:
         module.fail_json(msg=str(error))
     except OSError as error:

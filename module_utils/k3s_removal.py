@@ -32,6 +32,11 @@ STOP_TIMEOUT_S, KILL_TIMEOUT_S = 90, 20
 PROC = Path("/proc")
 
 
+def stop_k3s(*, check: bool) -> list[str]:
+    """Stop the units, not the containers, and return what was done, or would be."""
+    return list(_stop_units(check))
+
+
 def remove_k3s(*, check: bool) -> list[str]:
     """Remove everything and return what was done, or would be.
 
