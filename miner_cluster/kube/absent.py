@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from miner_cluster.kube.api import NOT_FOUND, Api, ApiError, KubeError, Object
-from miner_cluster.kube.prune import OURS, title
+from miner_cluster.kube.prune import OURS, ours, title
 from miner_cluster.kube.rollout import POLL_S, pods_of
 
 #: what is still there when a namespace does not end: usually pods of a machine that is away
@@ -27,14 +27,6 @@ def present(api: Api, objects: Sequence[Object]) -> list[Object]:
             if error.status != NOT_FOUND:
                 raise
     return found
-
-
-def ours(obj: Object) -> bool:
-    """Whether an object carries the labels that everything of ours has."""
-    labels = obj["metadata"].get("labels") or {}
-    return all(
-        labels.get(name) == value for name, _, value in (part.partition("=") for part in OURS.split(","))
-    )
 
 
 def refuse_foreign(found: Sequence[Object]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from miner_cluster.kube.api import NOT_FOUND, Api, ApiError, KubeError, Object
+from miner_cluster.kube.namespaces import refuse_foreign, refuse_second
 from miner_cluster.kube.prune import title
 
 FIELD_MANAGER = "data-miner"
@@ -43,6 +44,10 @@ def compare(api: Api, wanted: Sequence[Object]) -> Difference:
             obj["metadata"].get("namespace"), obj["metadata"]["name"]
         )
         before = _get(api, path)
+        if obj["kind"] == "Namespace":
+            if before is not None:
+                refuse_foreign(before)
+            refuse_second(api, obj)
         if before is not None and before["metadata"].get("deletionTimestamp"):
             found.terminating.append(obj)
             before = None

@@ -35,6 +35,14 @@ def title(obj: Object) -> str:
     return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
 
 
+def ours(obj: Object) -> bool:
+    """Whether an object carries the labels that everything of ours has."""
+    labels = obj["metadata"].get("labels") or {}
+    return all(
+        labels.get(name) == value for name, _, value in (part.partition("=") for part in OURS.split(","))
+    )
+
+
 def leftovers(present: Iterable[Object], wanted: Iterable[Object]) -> list[Object]:
     """Objects that nothing renders any more; what a controller made follows its owner."""
     keep = {key(obj) for obj in wanted}

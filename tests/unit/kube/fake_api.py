@@ -57,7 +57,7 @@ class FakeApi(Api):
         if method == "PATCH":
             assert isinstance(body, dict)
             return json.dumps(self._apply(path, body, keep="dryRun" not in query)).encode()
-        if path.rpartition("/")[2] in {plural for _, plural in NAMESPACED.values()}:
+        if path.rpartition("/")[2] in {"namespaces", *(plural for _, plural in NAMESPACED.values())}:
             return json.dumps({"items": self._matching(path, query.get("labelSelector", ""))}).encode()
         if path not in self.objects:
             raise ApiError(NOT_FOUND, "NotFound", f"{path} not found")
@@ -77,7 +77,7 @@ class FakeApi(Api):
         return after
 
     def _matching(self, path: str, selector: str) -> list[Object]:
-        found = [obj for key, obj in self.objects.items() if key.startswith(f"{path}/")]
+        found = [obj for key, obj in self.objects.items() if key.rpartition("/")[0] == path]
         return [obj for obj in found if _matches(obj["metadata"].get("labels", {}), selector)]
 
 
