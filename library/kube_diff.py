@@ -55,7 +55,9 @@ objects:
   elements: dict
   returned: always
 terminating:
-  description: The given objects that are being deleted just now.
+  description:
+    - The given objects that must be gone before they can be applied, for they are being deleted just now
+      or are Jobs that gave up.
   type: list
   elements: dict
   returned: always

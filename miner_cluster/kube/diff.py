@@ -11,7 +11,8 @@ import yaml
 
 from miner_cluster.kube.api import NOT_FOUND, Api, ApiError, KubeError, Object
 from miner_cluster.kube.namespaces import refuse_foreign, refuse_second
-from miner_cluster.kube.prune import title
+from miner_cluster.kube.prune import ours, title
+from miner_cluster.kube.rollout import failed
 
 FIELD_MANAGER = "data-miner"
 APPLY = "application/apply-patch+yaml"
@@ -25,7 +26,7 @@ class Difference:
 
     #: objects that are new or would change, as they were given
     objects: list[Object] = field(default_factory=list)
-    #: objects that are being deleted just now; they must be gone before they can be applied
+    #: objects that must be gone before they can be applied: they are being deleted, or are Jobs that gave up
     terminating: list[Object] = field(default_factory=list)
     #: what Ansible shows with --diff
     shown: list[dict[str, str]] = field(default_factory=list)
@@ -48,7 +49,7 @@ def compare(api: Api, wanted: Sequence[Object]) -> Difference:
             if before is not None:
                 refuse_foreign(before)
             refuse_second(api, obj)
-        if before is not None and before["metadata"].get("deletionTimestamp"):
+        if before is not None and (before["metadata"].get("deletionTimestamp") or _gave_up(before)):
             found.terminating.append(obj)
             before = None
         after = obj if before is None else _dry_run(api, path, obj)
@@ -58,6 +59,11 @@ def compare(api: Api, wanted: Sequence[Object]) -> Difference:
         if before is None and obj["kind"] != "Namespace":
             _refuse_lost(api, obj, namespaces)
     return found
+
+
+def _gave_up(present: Object) -> bool:
+    """Return whether an object is a Job of ours that failed, which never runs again by itself."""
+    return failed(present) is not None and ours(present)
 
 
 def settled(obj: Object) -> Object:

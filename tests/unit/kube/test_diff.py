@@ -51,6 +51,15 @@ def test_what_is_being_deleted_is_waited_for_and_made_again() -> None:
     assert found.terminating == found.objects == [NAMESPACE]
 
 
+def test_a_job_that_gave_up_is_removed_and_made_again() -> None:
+    job = obj("Job", "db-migrate", phase="infrastructure", spec={})
+    gave_up = {**job, "status": {"conditions": [{"type": "Failed", "status": "True"}]}}
+    found = compare(FakeApi(NAMESPACE, gave_up), [job])
+    assert found.terminating == found.objects == [job]
+    tries = {**job, "status": {"failed": 1, "conditions": [{"type": "Failed", "status": "False"}]}}
+    assert compare(FakeApi(NAMESPACE, tries), [job]).objects == []
+
+
 def test_a_refusal_names_the_object() -> None:
     config = obj("ConfigMap", "config", data={"a": "1"})
     api = FakeApi(NAMESPACE, config)
