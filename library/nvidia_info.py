@@ -17,7 +17,7 @@ author: [data-miner]
 EXAMPLES = r"""
 - name: Look for GPUs
   nvidia_info:
-  register: nvidia_found
+  register: _nvidia_look
 """
 
 RETURN = r"""
