@@ -8,12 +8,21 @@ module: generated_secret
 short_description: Make up a secret once, keep it in a root-only file, and return it
 description:
   - The first call writes a random text to C(path), mode 0600; every later one returns it, also to another
-    controller. Use it with C(no_log).
+    controller.
+  - Use it with C(no_log). As a task that fails then says nothing, what is wrong is returned as C(problem),
+    for an C(assert) that follows.
 options:
   path:
     description: The file. Its directory is made with mode 0700.
     type: path
     required: true
+  unless_present:
+    description:
+      - Directories of data that only the secret opens. While there is something in one of them, a lost secret
+        is a problem, and no other is made up.
+    type: list
+    elements: path
+    default: []
   state:
     description:
       - V(absent) removes the file, and its directory when that is empty.
@@ -32,13 +41,23 @@ EXAMPLES = r"""
 - name: Have a password for the database
   generated_secret:
     path: /data/data_miner_db/secrets/postgres-password
+    unless_present: [/data/data_miner_db/postgres]
   register: password
   no_log: true
+
+- name: Assert that it is known
+  ansible.builtin.assert:
+    that: password.problem == ''
+    fail_msg: "{{ password.problem }}"
 """
 
 RETURN = r"""
 secret:
-  description: The text.
+  description: The text; empty where there is a problem.
+  type: str
+  returned: with state present
+problem:
+  description: What is wrong and what to do about it; empty where nothing is.
   type: str
   returned: with state present
 """
@@ -46,6 +65,7 @@ secret:
 import os
 import secrets
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -53,7 +73,7 @@ BYTES = 24
 
 
 class UnusableError(Exception):
-    """The file is there and holds no secret of ours."""
+    """The file holds no secret of ours, or is lost while it is needed."""
 
 
 def read(path: Path) -> str:
@@ -71,6 +91,39 @@ def read(path: Path) -> str:
     if not text:
         raise UnusableError(f"{path} is empty; put the password back, or remove the file to have a new one")
     return text
+
+
+def refuse_lost(path: Path, directories: list[str]) -> None:
+    """Check that there is nothing yet that a lost secret would open.
+
+    Raises:
+        UnusableError: there is.
+    """
+    for directory in map(Path, directories):
+        if directory.is_dir() and any(entry.name != "lost+found" for entry in directory.iterdir()):
+            raise UnusableError(
+                f"{path} is lost, and {directory} holds data that only it opens. Put it back (while the "
+                f"cluster runs, its Secret has it too), or move {directory} away to begin anew without that data"
+            )
+
+
+def keep(path: Path, directories: list[str], *, check: bool) -> dict[str, Any]:
+    """Return what the module returns with state present; make the secret up where that is right.
+
+    Raises:
+        OSError: a file can't be read or written.
+    """
+    try:
+        secret = read(path)
+        if secret:
+            return {"changed": False, "secret": secret, "problem": ""}
+        refuse_lost(path, directories)
+    except UnusableError as error:
+        return {"changed": False, "secret": "", "problem": str(error)}
+    secret = secrets.token_urlsafe(BYTES)
+    if not check:
+        write(path, secret)
+    return {"changed": True, "secret": secret, "problem": ""}
 
 
 def write(path: Path, secret: str) -> None:
@@ -97,26 +150,22 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "required": True},
+            "unless_present": {"type": "list", "elements": "path", "default": []},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },
         supports_check_mode=True,
     )
-    path = Path(module.params["path"])
+    path, check = Path(module.params["path"]), bool(module.check_mode)
     try:
-        if module.params["state"] == "absent":
-            changed, result = path.exists(), {}
-            if changed and not module.check_mode:
-                remove(path)
+        if module.params["state"] == "present":
+            result = keep(path, module.params["unless_present"], check=check)
         else:
-            kept = read(path)
-            changed, result = not kept, {"secret": kept or secrets.token_urlsafe(BYTES)}
-            if changed and not module.check_mode:
-                write(path, result["secret"])
-    except UnusableError as error:
-        module.fail_json(msg=str(error))
+            result = {"changed": path.exists()}
+            if path.exists() and not check:
+                remove(path)
     except OSError as error:
         module.fail_json(msg=f"{error.filename or path}: {error.strerror}")
-    module.exit_json(changed=changed, **result)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

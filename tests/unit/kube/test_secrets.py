@@ -52,6 +52,35 @@ def test_an_emptied_secret_is_not_replaced_silently(tmp_path: Path) -> None:
         generated.read(tmp_path / "password")
 
 
+def test_an_unusable_secret_is_told_and_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "password").write_bytes(b"\xff")
+    kept = generated.keep(tmp_path / "password", [], check=False)
+    assert (kept["changed"], kept["secret"]) == (False, "")
+    assert "is no text" in kept["problem"]
+
+
+def test_a_lost_secret_is_not_replaced_while_there_is_data_that_it_opens(tmp_path: Path) -> None:
+    path, data = tmp_path / "secrets" / "password", tmp_path / "postgres"
+    (data / "pgdata").mkdir(parents=True)
+    for check in (True, False):
+        kept = generated.keep(path, [str(data)], check=check)
+        assert (kept["changed"], kept["secret"]) == (False, "")
+        assert f"{path} is lost, and {data} holds data that only it opens" in kept["problem"]
+        assert f"move {data} away" in kept["problem"]
+    assert not path.exists()
+
+
+def test_an_empty_disk_and_a_directory_that_is_not_there_hold_no_data(tmp_path: Path) -> None:
+    (tmp_path / "disk" / "lost+found").mkdir(parents=True)
+    path = tmp_path / "secrets" / "password"
+    directories = [str(tmp_path / "disk"), str(tmp_path / "nowhere")]
+    made = generated.keep(path, directories, check=False)
+    (tmp_path / "disk" / "pgdata").mkdir()
+    assert made["changed"]
+    kept = generated.keep(path, directories, check=False)
+    assert kept == {"changed": False, "secret": made["secret"], "problem": ""}
+
+
 def test_a_removed_secret_takes_its_directory_with_it_when_that_is_empty(tmp_path: Path) -> None:
     path = tmp_path / "secrets" / "password"
     generated.write(path, "x")
