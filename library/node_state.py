@@ -9,7 +9,8 @@ short_description: Bring packages, kernel settings, directories, files and units
 description:
   - Reads everything first, plans the difference, and carries it out, unless in check mode.
   - Records what it makes in C(record), so that O(state=absent) removes exactly that. A file that is there
-    already, differs, and is not in the record is somebody else's; nothing is changed then.
+    already and not in the record is somebody else's: if it differs, nothing is changed, else it is used and
+    never removed.
   - Needs a Debian or Ubuntu with systemd, and Python 3.10 or newer; packages, modules and units are looked at
     only where some are given.
 options:
@@ -92,10 +93,15 @@ options:
     type: list
     elements: str
     default: []
+  only_wanted_in:
+    description: Directories in which what this role made earlier, and does not want any more, is removed.
+    type: list
+    elements: str
+    default: []
   checksums:
     description:
       - Large files that the role delivers itself, each path with the wanted SHA-256 in hex. They are
-        compared, and recorded as this role's.
+        compared, and those that are missing are recorded as this role's.
     type: dict
     default: {}
   units:
@@ -214,6 +220,7 @@ ARGUMENTS: dict[str, Any] = {
     "secrets": {"type": "dict", "default": {}, "no_log": True},
     "blocks": _list(**PATH, content={"type": "str", "required": True}),
     "absent": {"type": "list", "elements": "str", "default": []},
+    "only_wanted_in": {"type": "list", "elements": "str", "default": []},
     "checksums": {"type": "dict", "default": {}},
     "units": _list(
         name={"type": "str", "required": True},

@@ -39,12 +39,13 @@ def converge(wanted: Wanted, record_path: Path, *, check: bool) -> Result:
     """
     require_disks(wanted)
     with open_record(record_path, read_only=check) as record:
-        plan = make_plan(wanted, observe(wanted), record.of(wanted.name))
+        owned = record.of(wanted.name)
+        plan = make_plan(wanted, observe(wanted, owned), owned)
         installs = [step for step in plan.steps if isinstance(step, InstallPackages)]
         if not check:
             if installs:
                 apply(installs, started=lambda _: None)
-                plan = make_plan(wanted, observe(wanted), record.of(wanted.name))
+                plan = make_plan(wanted, observe(wanted, owned), owned)
                 plan = replace(plan, steps=(*installs, *plan.steps))
             record.put(wanted.name, plan.owned)
             apply(plan.steps[len(installs) :], started=lambda step: _keep_start(record, wanted.name, step))

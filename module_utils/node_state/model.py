@@ -91,6 +91,7 @@ class Wanted:
     files: tuple[WantedFile, ...] = ()
     blocks: tuple[WantedBlock, ...] = ()
     absent: tuple[str, ...] = ()
+    only_wanted_in: tuple[str, ...] = ()
     sysctls: Mapping[str, str] = field(default_factory=dict)
     sysctls_at_least: Mapping[str, int] = field(default_factory=dict)
     checksums: Mapping[str, str] = field(default_factory=dict)
@@ -187,11 +188,13 @@ class Owned:
     """What was made for one name: files, blocks, directories (and whether they hold data), units.
 
     A unit's text is the digest of what it was started with; empty where it has not been started. ``places``
-    has where a directory was really made, if symbolic links led there.
+    has where a directory was really made, if symbolic links led there. ``made_for_blocks`` are the files that
+    were not there before their block.
     """
 
     files: frozenset[str] = frozenset()
     blocks: frozenset[str] = frozenset()
+    made_for_blocks: frozenset[str] = frozenset()
     directories: Mapping[str, bool] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     places: Mapping[str, str] = field(default_factory=dict)

@@ -15,13 +15,13 @@ from .model import Kind, Observed, Owned, Seen, StateError, Wanted
 MIB = 1 << 20
 
 
-def observe(wanted: Wanted) -> Observed:
+def observe(wanted: Wanted, owned: Owned) -> Observed:
     """Read what a plan needs."""
     mounted = mounts()
     generated = [text.sysctl_path(wanted.name), text.modules_path(wanted.name)]
     files = [*generated, *(file.path for file in wanted.files), *(block.path for block in wanted.blocks)]
     hashed = [*wanted.checksums, *(path for unit in wanted.units for path in unit.restart_on)]
-    plain = [*(directory.path for directory in wanted.directories), *wanted.absent]
+    plain = [*(directory.path for directory in wanted.directories), *wanted.absent, *owned.files]
     seen = {path: _look(path, mounted) for path in {*plain, *_parents([*plain, *files, *hashed])}}
     seen |= {path: look(path, sha256=True) for path in hashed}
     seen |= {path: look(path, content=True) for path in files}

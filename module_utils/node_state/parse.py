@@ -39,6 +39,7 @@ def parse(options: Options) -> Wanted:
         files=tuple(_file(item, options["secrets"]) for item in options["files"]),
         blocks=tuple(WantedBlock(path=_path(i), content=i["content"]) for i in options["blocks"]),
         absent=tuple(_path({"path": path}) for path in options["absent"]),
+        only_wanted_in=tuple(_path({"path": path}) for path in options["only_wanted_in"]),
         sysctls={key: str(value) for key, value in options["sysctls"].items()},
         sysctls_at_least={key: int(value) for key, value in options["sysctls_at_least"].items()},
         checksums={_path({"path": path}): sha256 for path, sha256 in options["checksums"].items()},

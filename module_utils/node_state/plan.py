@@ -171,7 +171,9 @@ def _removed(wanted: Wanted, owned: Owned) -> list[str]:
     """Return the recorded files that are not wanted any more."""
     generated = {text.modules_path(wanted.name), text.sysctl_path(wanted.name)}
     unwanted = generated - {file.path for file in wanted.files}
-    return sorted((unwanted | set(wanted.absent)) & owned.files)
+    known = {file.path for file in wanted.files} | set(wanted.checksums)
+    left = {path for path in owned.files if posixpath.dirname(path) in wanted.only_wanted_in} - known
+    return sorted((unwanted | set(wanted.absent) | left) & owned.files)
 
 
 def _directory_steps(wanted: Wanted, observed: Observed) -> Iterator[Step]:
@@ -206,7 +208,7 @@ def _file_steps(wanted: Wanted, observed: Observed) -> Iterator[Step]:
 def _block_steps(wanted: Wanted, observed: Observed) -> Iterator[Step]:
     for block in wanted.blocks:
         seen = observed.at(block.path)
-        content = text.with_block((seen.content or b"").decode(), wanted.name, block.content).encode()
+        content = text.with_block(seen.content or b"", wanted.name, block.content)
         if content != seen.content:
             attributes = seen.attributes or replace(wanted.parent_attributes, mode=0o644)
             yield WriteFile(path=block.path, before=seen.content, content=content, attributes=attributes)
@@ -215,7 +217,11 @@ def _block_steps(wanted: Wanted, observed: Observed) -> Iterator[Step]:
 def _recorded(
     wanted: Wanted, observed: Observed, owned: Owned, removed: list[str], as_started: set[str]
 ) -> Owned:
-    """Return the record after the plan: what is made now, or was, or is just as if made here."""
+    """Return the record after the plan: what is made now, or was made earlier.
+
+    It is written before anything is made. So a file that is there already, just as wanted, and is not in the
+    record is somebody else's, and not one of a run that was interrupted.
+    """
     made = {
         directory.path: directory.data
         for directory in wanted.directories
@@ -230,9 +236,13 @@ def _recorded(
         else owned.units.get(unit.name, "")
         for unit in wanted.units
     }
+    files = [*(file.path for file in wanted.files), *wanted.checksums]
+    blocks = {block.path for block in wanted.blocks}
+    missing = {path for path in [*files, *blocks] if observed.at(path).kind is Kind.MISSING}
     return Owned(
-        files=(owned.files | {file.path for file in wanted.files} | set(wanted.checksums)) - set(removed),
-        blocks=owned.blocks | {block.path for block in wanted.blocks},
+        files=(owned.files | missing & set(files)) - set(removed),
+        blocks=owned.blocks | blocks,
+        made_for_blocks=owned.made_for_blocks | missing & blocks,
         directories={**owned.directories, **made},
         units={**owned.units, **digests},
         places=places,
@@ -282,11 +292,13 @@ def _start(
 
     The record tells what it runs with, empty from the moment of planning until it was started. So a run that
     was interrupted between writing a file and the restart is finished by the next one. Of a unit that runs
-    and was never recorded only what changes now counts.
+    and was never recorded only what changes now counts. One that is still coming up with what is outdated is
+    restarted too: a start would only wait for it.
     """
     seen = observed.unit(unit.name)
     now, before = started_with(unit, wanted, observed), owned.units.get(unit.name)
     outdated = bool(changed & set(unit.restart_on)) if before is None else before != now
     if not unit.running or (seen.running and not outdated):
         return None
-    return StartUnit(name=unit.name, restart=seen.running, timeout_s=unit.timeout_s, started_with=now)
+    restart = outdated and not seen.down
+    return StartUnit(name=unit.name, restart=restart, timeout_s=unit.timeout_s, started_with=now)

@@ -89,6 +89,7 @@ def _plain(owned: Owned) -> dict[str, Any]:
     return {
         "files": sorted(owned.files),
         "blocks": sorted(owned.blocks),
+        "made_for_blocks": sorted(owned.made_for_blocks),
         "directories": {
             path: {"data": data} | ({"place": owned.places[path]} if path in owned.places else {})
             for path, data in sorted(owned.directories.items())
@@ -101,6 +102,7 @@ def _owned(entry: dict[str, Any]) -> Owned:
     return Owned(
         files=frozenset(entry["files"]),
         blocks=frozenset(entry["blocks"]),
+        made_for_blocks=frozenset(entry.get("made_for_blocks", ())),
         directories={path: bool(kind["data"]) for path, kind in entry["directories"].items()},
         units=dict(entry["units"]),
         places={path: kind["place"] for path, kind in entry["directories"].items() if "place" in kind},

@@ -40,13 +40,15 @@ def make_removal(name: str, observed: Observed, owned: Owned, *, wipe: bool) -> 
     Packages stay, as others may need them by now, and so do kernel parameters until the next boot.
     """
     files = [path for path in sorted(owned.files) if observed.at(path).kind is not Kind.MISSING]
-    directories, kept = _directory_steps(set(files), observed, owned, wipe=wipe)
+    blocks = [*_block_steps(name, observed, owned)]
+    gone = {*files, *(step.path for step in blocks if isinstance(step, RemoveFile))}
+    directories, kept = _directory_steps(gone, observed, owned, wipe=wipe)
     units_gone = any(path.startswith(UNIT_DIRECTORY) for path in files)
     return Removal(
         steps=(
             *_stops(observed, owned),
             *(RemoveFile(path=path) for path in files),
-            *_block_steps(name, observed, owned),
+            *blocks,
             *([ReloadSystemd()] if units_gone else []),
             *(_restarts(observed, owned) if files else []),
             *directories,
@@ -77,12 +79,15 @@ def _restarts(observed: Observed, owned: Owned) -> Iterator[Step]:
             yield StartUnit(name=name, restart=True, timeout_s=RESTART_TIMEOUT_S, started_with="")
 
 
-def _block_steps(name: str, observed: Observed, owned: Owned) -> Iterator[Step]:
+def _block_steps(name: str, observed: Observed, owned: Owned) -> Iterator[WriteFile | RemoveFile]:
+    """Take the blocks out, and remove a file that was made for its block and holds nothing else."""
     for path in sorted(owned.blocks):
         seen = observed.at(path)
         if seen.content is not None and seen.attributes is not None:
-            rest = text.without_block(seen.content.decode(), name).encode()
-            if rest != seen.content:
+            rest = text.without_block(seen.content, name)
+            if not rest and path in owned.made_for_blocks:
+                yield RemoveFile(path=path)
+            elif rest != seen.content:
                 yield WriteFile(path=path, before=seen.content, content=rest, attributes=seen.attributes)
 
 

@@ -33,20 +33,30 @@ def modules_file(names: Iterable[str]) -> bytes:
     return "\n".join([HEADER, *sorted(names), ""]).encode()
 
 
-def with_block(text: str, name: str, content: str) -> str:
-    """Return a file's text with the block of a role in it, at its place or at the end."""
+def with_block(file: bytes, name: str, content: str) -> bytes:
+    """Return a file's content with the block of a role in it, at its place or at the end."""
+    text = _decode(file)
     begin, end = _markers(name)
     block = f"{begin}\n{content.rstrip()}\n{end}\n"
     before, found, after = _split(text, name)
     if found:
-        return before + block + after
-    return text + ("\n" if text and not text.endswith("\n") else "") + block
+        return _encode(before + block + after)
+    return _encode(text + ("\n" if text and not text.endswith("\n") else "") + block)
 
 
-def without_block(text: str, name: str) -> str:
-    """Return a file's text without the block of a role."""
-    before, _, after = _split(text, name)
-    return before + after
+def without_block(file: bytes, name: str) -> bytes:
+    """Return a file's content without the block of a role."""
+    before, _, after = _split(_decode(file), name)
+    return _encode(before + after)
+
+
+def _decode(file: bytes) -> str:
+    """Read what others may have written in another encoding, so that writing it gives the same bytes."""
+    return file.decode(errors="surrogateescape")
+
+
+def _encode(text: str) -> bytes:
+    return text.encode(errors="surrogateescape")
 
 
 def _markers(name: str) -> tuple[str, str]:

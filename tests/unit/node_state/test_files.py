@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from module_utils.mounts import LinkedError, remove_tree
 from module_utils.node_state.control import uninstall
-from module_utils.node_state.model import StateError
+from module_utils.node_state.model import StateError, digest
 from tests.unit.node_state.conftest import Node, block, directory, file
 
 NAMES = st.sampled_from(["a", "b", "c"])
@@ -121,11 +121,26 @@ def test_a_directory_in_place_of_a_file_is_named(node: Node) -> None:
         node.converge(files=(file(node.root / "f"),))
 
 
-def test_a_file_that_is_just_as_wanted_is_taken_as_made_here(node: Node) -> None:
+def test_a_file_that_was_there_just_as_wanted_stays_somebody_elses(node: Node) -> None:
     (node.root / "f").write_text("x\n")
     (node.root / "f").chmod(0o644)
-    assert not node.converge(files=(file(node.root / "f"),))["changed"]
-    assert node.converge(files=(file(node.root / "f", "y\n"),))["changed"]
+    checksums = {str(node.root / "f"): digest(b"x\n")}
+    wishes: tuple[dict[str, Any], ...] = ({"files": (file(node.root / "f"),)}, {"checksums": checksums})
+    for wish in wishes:
+        assert not node.converge(**wish)["changed"]
+        assert not node.uninstall()["changed"]
+        assert (node.root / "f").read_text() == "x\n"
+    with pytest.raises(StateError, match="was not written by data-miner"):
+        node.converge(files=(file(node.root / "f", "y\n"),))
+
+
+def test_a_file_of_a_run_that_was_interrupted_after_writing_it_is_ours(node: Node) -> None:
+    too_long = node.root / ("f" * 250)  # for the name that it has while it is written
+    with pytest.raises(StateError, match="File name too long"):
+        node.converge(files=(file(node.root / "a"), file(too_long)))
+    assert node.tree() == {"a": "100644 x\n"}
+    assert not node.converge(files=(file(node.root / "a"),))["changed"]
+    assert node.uninstall()["changes"] == [f"remove {node.root / 'a'}"]
 
 
 def test_a_directory_that_was_there_before_is_never_removed(node: Node) -> None:
@@ -155,6 +170,39 @@ def test_a_block_lives_beside_what_others_write(node: Node) -> None:
     assert "user_allow_other" not in conf.read_text()
     node.uninstall()
     assert conf.read_text() == "mount_max = 1000\nlater = 1\n"
+
+
+def test_a_file_that_only_a_block_made_goes_with_it_unless_others_wrote_in_it(node: Node) -> None:
+    ours, shared, empty = node.root / "d" / "ours", node.root / "shared", node.root / "empty"
+    empty.write_text("")
+    node.converge(blocks=(block(ours), block(shared), block(empty)))
+    shared.write_text(shared.read_text() + "later = 1\n")
+    assert node.uninstall(check=True) == node.uninstall()
+    assert node.tree() == {"empty": "100644 ", "shared": "100644 later = 1\n"}
+
+
+def test_a_block_keeps_the_bytes_of_a_file_in_another_encoding(node: Node) -> None:
+    conf = node.root / "fuse.conf"
+    conf.write_bytes(b"# f\xfcr alle\x85\r\n")
+    node.converge(blocks=(block(conf),))
+    assert conf.read_bytes().startswith(b"# f\xfcr alle\x85\r\n# BEGIN")
+    assert not node.converge(blocks=(block(conf),))["changed"]
+    node.uninstall()
+    assert conf.read_bytes() == b"# f\xfcr alle\x85\r\n"
+
+
+def test_of_a_directory_of_ours_only_what_was_made_here_and_is_unwanted_goes(node: Node) -> None:
+    images = node.root / "images"
+    old, new = str(images / "old.tar"), str(images / "new.tar")
+    node.converge(checksums={old: digest(b"x")}, files=(file(node.root / "f"),))
+    for path in (Path(old), images / "theirs.tar"):
+        path.write_text("x")
+    later: dict[str, Any] = {"checksums": {new: digest(b"x")}, "only_wanted_in": (str(images),)}
+    assert node.converge(check=True, **later)["changes"] == [f"remove {old}", f"deliver {new}"]
+    node.converge(**later)
+    assert sorted(path.name for path in images.iterdir()) == ["theirs.tar"]
+    assert not node.converge(**later)["changed"]
+    assert (node.root / "f").exists()
 
 
 def test_a_file_that_is_no_longer_wanted_goes_only_if_it_was_made_here(node: Node) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,6 +76,20 @@ def test_a_running_unit_is_restarted_when_a_file_that_it_reads_changes() -> None
     assert told(make_plan(ALL, converged, owned)) == []
     other = wanted(files=(replace(CONFIG, content=b"a: 2\n"), UNIT_FILE), units=(K3S,))
     assert told(make_plan(other, converged, owned)) == ["change /etc/k3s.yaml", "restart k3s.service"]
+
+
+@pytest.mark.parametrize("state", ["activating", "deactivating", "reloading"])
+def test_a_unit_that_is_on_its_way_up_with_an_old_file_is_restarted(state: str) -> None:
+    owned = with_start_recorded(make_plan(ALL, machine(), Owned()))
+    busy = machine(CONFIG, UNIT_FILE, units={"k3s.service": SeenUnit(active=state, enabled="enabled")})
+    other = wanted(files=(replace(CONFIG, content=b"a: 2\n"), UNIT_FILE), units=(K3S,))
+    assert told(make_plan(other, busy, owned)) == ["change /etc/k3s.yaml", "restart k3s.service"]
+
+
+def test_a_unit_that_comes_up_as_it_should_is_only_waited_for() -> None:
+    owned = with_start_recorded(make_plan(ALL, machine(), Owned()))
+    busy = machine(CONFIG, UNIT_FILE, units={"k3s.service": replace(UP, active="activating")})
+    assert told(make_plan(ALL, busy, owned)) == ["start k3s.service"]
 
 
 def test_a_restart_that_was_interrupted_is_made_up_for() -> None:
