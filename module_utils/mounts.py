@@ -48,11 +48,6 @@ def mounts() -> dict[str, str]:
     return dict(all_mounts())
 
 
-def fuse_mounts_at(path: str) -> int:
-    """Return how many FUSE file systems are mounted at a path, one over another."""
-    return sum(is_fuse(kind) for where, kind in all_mounts() if where == path)
-
-
 def unmount(path: str) -> None:
     """Unmount what is uppermost at a path, lazily where it is in use or its process is dead.
 
