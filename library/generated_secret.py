@@ -103,7 +103,7 @@ def refuse_lost(path: Path, directories: list[str]) -> None:
         if directory.is_dir() and any(entry.name != "lost+found" for entry in directory.iterdir()):
             raise UnusableError(
                 f"{path} is lost, and {directory} holds data that only it opens. Put it back (while the "
-                f"cluster runs, its Secret has it too), or move {directory} away to begin anew without that data"
+                f"cluster runs, its Secret has it too), or move {directory} away to begin anew without it"
             )
 
 
