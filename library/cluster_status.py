@@ -68,7 +68,7 @@ from ansible.module_utils.basic import AnsibleModule
 from miner_cluster.cluster import Cluster, as_cluster
 from miner_cluster.kube.api import Api, KubeError
 from miner_cluster.kube.look import Counts, counts, look, settled_counts
-from miner_cluster.report import Report, as_text, build
+from miner_cluster.report import Report, as_text, build, project_problems
 
 ARGUMENTS: dict[str, Any] = {
     "cluster": {"type": "dict", "required": True},
@@ -109,12 +109,14 @@ def see(params: dict[str, Any]) -> Report:
 def _counts(cluster: Cluster, params: dict[str, Any], problems: list[str]) -> Counts:
     kubectl = Path(cluster.state_dir) / "bin" / "kubectl"
     try:
-        return settled_counts(
+        found = settled_counts(
             lambda: counts(kubectl, cluster.namespace), params["project"], wait_s=params["wait_s"]
         )
     except KubeError as error:
         problems.append(str(error))
         return {}
+    problems += project_problems(found, params["project"], cluster.namespace)
+    return found
 
 
 def main() -> None:

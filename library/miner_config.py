@@ -35,6 +35,10 @@ project:
   description: Name of the project.
   type: str
   returned: always
+gives_frames:
+  description: Whether the project asks for videos and takes frames out of them.
+  type: bool
+  returned: always
 output_dir:
   description: Where videos and frames go.
   type: str

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from data_miner.config import AppConfig, Layer, Merged, dotted, load_app_config, load_yaml, validate
+from data_miner.config import AppConfig, Layer, Merged, Stage, dotted, load_app_config, load_yaml, validate
 from data_miner.errors import ConfigError, Problem
 from miner_cluster.cluster import Cluster
 
@@ -133,10 +133,13 @@ def token_needed_for(cluster: Cluster, typed: AppConfig) -> dict[str, str]:
 
 def as_variables(cluster: Cluster, config: MinerConfig) -> dict[str, Any]:
     """Return what playbooks need to know of the application's configuration."""
+    typed = config.typed
+    asks = [*typed.search.queries, *typed.urls, *typed.url_files, *typed.playlists]
     return {
-        "project": config.typed.project,
-        "output_dir": str(config.typed.output_dir),
-        "stages": [stage.value for stage in config.typed.stages],
-        "hf_token_for": token_needed_for(cluster, config.typed),
+        "project": typed.project,
+        "gives_frames": bool(asks) and Stage.EXTRACT in typed.stages,
+        "output_dir": str(typed.output_dir),
+        "stages": [stage.value for stage in typed.stages],
+        "hf_token_for": token_needed_for(cluster, typed),
         "digest": config.digest,
     }

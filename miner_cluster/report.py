@@ -110,6 +110,31 @@ def busy(project: Mapping[str, Any]) -> int:
     return sum(stage["ready"] + stage["leased"] for stage in project["stages"].values())
 
 
+def project_problems(projects: Mapping[str, Any], name: str, namespace: str) -> list[str]:
+    """Return why a project that should have frames has none, unless it is still at it.
+
+    Args:
+        projects: as ``data-miner status --json`` counts them.
+        name: of the project; empty for none.
+        namespace: where the application runs.
+    """
+    if not name:
+        return []
+    if name not in projects:
+        return [f"project {name} was not queued; why: kubectl -n {namespace} logs deploy/monitor-worker"]
+    project = projects[name]
+    if project["frames"]:
+        return []
+    if dead := _dead(project):
+        return [f"project {name} has no frames: {dead} items were given up; why: {_why(name, namespace)}"]
+    if busy(project) == 0:
+        return [
+            f"project {name} has no frames, and nothing is left to do: nothing was found, or all was "
+            f"skipped; why: kubectl -n {namespace} logs -l app.kubernetes.io/component=worker --prefix"
+        ]
+    return []
+
+
 def as_text(report: Report) -> str:
     """Return the report for people."""
     problems = report["problems"]
@@ -219,11 +244,19 @@ def _project(name: str, project: Mapping[str, Any], namespace: str) -> list[str]
     ]
     lines = [f"project {name}: {project['videos']} videos ({amount}), {project['frames']} frames"]
     lines += table(("stage", *_STATES), rows)
-    if dead := sum(stage["dead"] for stage in project["stages"].values()):
-        command = (
-            f"kubectl -n {namespace} exec deploy/monitor-worker -- python -m data_miner.cli failed {name}"
-        )
-        lines.append(f"{dead} items were given up; why: {command}")
+    if project["frames"] == 0 and (left := busy(project)):
+        lines.append(f"still working: no frames yet, items to do: {left}")
+    if dead := _dead(project):
+        lines.append(f"{dead} items were given up; why: {_why(name, namespace)}")
     for node, stages in project.get("nodes", {}).items():
         lines.append(f"done on {node}: " + ", ".join(f"{stage} {count}" for stage, count in stages.items()))
     return lines
+
+
+def _dead(project: Mapping[str, Any]) -> int:
+    return sum(stage["dead"] for stage in project["stages"].values())
+
+
+def _why(name: str, namespace: str) -> str:
+    """Return the command that lists what was given up."""
+    return f"kubectl -n {namespace} exec deploy/monitor-worker -- python -m data_miner.cli failed {name}"

@@ -301,6 +301,17 @@ def test_explaining_says_which_layer_set_a_value(load: Load) -> None:
         explain(cluster, config, "outptu_dir")
 
 
+def test_frames_are_expected_of_a_project_that_asks_for_videos_and_extracts(load: Load) -> None:
+    def expected(text: str) -> Any:
+        cluster = load(text)
+        return as_variables(cluster, load_miner_config(cluster))["gives_frames"]
+
+    assert expected(GOOD)
+    assert not expected(GOOD + "  stages: [search, download]\n")
+    assert not expected(GOOD + "  search: {queries: []}\n")
+    assert expected(GOOD + "  search: {queries: []}\n  urls: ['https://example.org/a']\n")
+
+
 def test_a_token_is_needed_only_for_selected_models_that_are_not_local(load: Load) -> None:
     def needed(cluster: Cluster) -> Any:
         return as_variables(cluster, load_miner_config(cluster))["hf_token_for"]

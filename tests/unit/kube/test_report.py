@@ -11,7 +11,8 @@ from miner_cluster.cluster import CHECKOUT, Cluster, resolve_cluster
 from miner_cluster.config_file import load_cluster_file
 from miner_cluster.kube.api import KubeError
 from miner_cluster.kube.look import settled_counts
-from miner_cluster.report import Look, as_text, build, image_problems, table
+from miner_cluster.report import Look, as_text, build, image_problems, project_problems, table
+from tests.modules import load_module
 from tests.unit.kube.conftest import obj
 
 GIB = 1 << 30
@@ -90,6 +91,41 @@ def test_items_that_were_given_up_are_told_with_the_command_that_says_why(cluste
     demo = project(3, download=IDLE | {"dead": 2})
     report = build(cluster, nodes=[], workloads=[], pods=[], looks={}, projects={"demo": demo}, stand_ins=[])
     assert "2 items were given up; why: kubectl -n data-miner exec" in as_text(report)
+
+
+@pytest.mark.parametrize(
+    ("projects", "words"),
+    [
+        ({}, "project demo was not queued; why: kubectl -n data-miner logs deploy/monitor-worker"),
+        ({"demo": project(0, download=IDLE | {"dead": 2}, extract=BUSY)}, "no frames: 2 items were given up"),
+        ({"demo": project(0, search=IDLE)}, "no frames, and nothing is left to do"),
+        ({"demo": project(0)}, "nothing is left to do"),
+    ],
+)
+def test_a_project_that_gave_nothing_is_a_problem(projects: dict[str, Any], words: str) -> None:
+    (only,) = project_problems(projects, "demo", "data-miner")
+    assert words in only
+    assert "kubectl -n data-miner " in only
+
+
+def test_a_project_that_has_frames_or_still_works_or_is_nobodys_is_no_problem(cluster: Cluster) -> None:
+    given_up = {"demo": project(3, download=IDLE | {"dead": 2})}
+    working = {"demo": project(0, search=BUSY)}
+    assert project_problems(given_up, "demo", "data-miner") == []
+    assert project_problems(working, "demo", "data-miner") == []
+    assert project_problems({}, "", "data-miner") == []
+    report = build(cluster, nodes=[], workloads=[], pods=[], looks={}, projects=working, stand_ins=[])
+    assert "still working: no frames yet, items to do: 1" in as_text(report)
+
+
+def test_the_status_holds_what_is_wrong_with_the_project(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = load_module("cluster_status")
+    monkeypatch.setattr(module, "counts", lambda *_: {"other": project(1)})
+    problems: list[str] = []
+    assert module._counts(cluster, {"project": "demo", "wait_s": 0}, problems) == {"other": project(1)}
+    assert problems[0].startswith("project demo was not queued")
 
 
 def test_each_thing_that_is_wrong_is_a_problem(cluster: Cluster) -> None:
