@@ -176,7 +176,7 @@ def main() -> None:
     if failure:
         module.fail_json(
             msg=f"The shared storage at {mount} does not work here: {failure}. See the mount's pod on this "
-            "machine: kubectl -n seaweedfs logs -l app.kubernetes.io/name=mount --prefix",
+            "machine: kubectl get pods -A -o wide -l app.kubernetes.io/name=mount",
             **result,
         )
     module.exit_json(**result)

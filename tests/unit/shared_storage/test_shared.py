@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from pathlib import Path
 
 import pytest
+from ansible.module_utils.testing import patch_module_args
 
 from module_utils.shared_mount import is_mounted
 from tests.modules import load_module
@@ -27,6 +29,17 @@ def test_a_file_of_an_earlier_run_does_not_count(tmp_path: Path) -> None:
     shared_file.write(tmp_path / "files", "one", "earlier")
     with pytest.raises(shared_file.SharedMountError, match="the file of one"):
         shared_file.read(tmp_path / "files", ["one"], "now", 0)
+
+
+def test_a_machine_without_the_mount_says_where_to_look(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = {"mount": str(tmp_path), "data_dir": str(tmp_path), "action": "write", "name": "one"}
+    with patch_module_args(arguments), pytest.raises(SystemExit):
+        shared_file.main()
+    message = json.loads(capsys.readouterr().out)["msg"]
+    assert "does not work here: it is not mounted" in message
+    assert message.endswith("kubectl get pods -A -o wide -l app.kubernetes.io/name=mount")
 
 
 def test_cleaning_leaves_nothing_and_twice_is_fine(tmp_path: Path) -> None:
