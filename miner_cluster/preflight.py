@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from miner_cluster.cluster import Cluster, ResolvedNode
-from miner_cluster.requests import Request, fixed_requests, floating_requests
+from miner_cluster.requests import SYSTEM_REQUESTS, Request, fixed_requests, floating_requests
 
 GIB = 1 << 30
 MIB = 1 << 20
@@ -196,6 +196,9 @@ def _installs(cluster: Cluster, node: ResolvedNode, facts: Mapping[str, Any]) ->
 def capacity_troubles(cluster: Cluster, facts: Mapping[str, Mapping[str, Any]]) -> list[Trouble]:
     """Return which pods would not find a place, however they are spread.
 
+    k3s reserves nothing for the system: pods may have all that the machine has. Its own pods come first,
+    on the first server, which is there before the others.
+
     Args:
         cluster: the configuration.
         facts: of every machine; with one unknown nothing is said.
@@ -204,7 +207,8 @@ def capacity_troubles(cluster: Cluster, facts: Mapping[str, Mapping[str, Any]]) 
         return []
     remedy = "lower resource_presets or replicas in cluster_config.yaml, or add machines"
     free = {name: (facts[name]["cores"] * 1000, facts[name]["memory_bytes"]) for name in facts}
-    for name, requests in fixed_requests(cluster).items():
+    for name, fixed in fixed_requests(cluster).items():
+        requests = [*(SYSTEM_REQUESTS if name == cluster.servers[0] else ()), *fixed]
         cpu, memory = free[name]
         free[name] = cpu - sum(r.cpu for r in requests), memory - sum(r.memory for r in requests)
         if free[name][0] < 0:

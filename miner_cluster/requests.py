@@ -20,6 +20,10 @@ class Request:
     schedule_on: Literal["all", "master", "gpu"] = "all"
 
 
+#: what k3s runs by itself: its manifest of CoreDNS asks for 100m and 70Mi
+SYSTEM_REQUESTS = (Request(name="coredns", cpu=100, memory=70 << 20),)
+
+
 def fixed_requests(cluster: Cluster) -> dict[str, list[Request]]:
     """Return the pods that must run on a certain machine, by its name."""
     storage = cluster.seaweedfs.preset

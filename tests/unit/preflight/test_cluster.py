@@ -15,6 +15,7 @@ from miner_cluster.preflight import (
     login_trouble,
     token_trouble,
 )
+from miner_cluster.requests import fixed_requests
 from tests.unit.preflight.conftest import Look
 
 
@@ -55,6 +56,16 @@ def test_workers_stay_off_machines_that_only_store(cluster: Cluster, facts: Look
     (only,) = capacity_troubles(heavy, everywhere(heavy, facts(cores=2)))
     assert "left for it: lab-server" in only.found
     assert "lab-agent-1" not in only.found
+
+
+def test_what_k3s_runs_by_itself_is_counted_on_the_first_server(cluster: Cluster, facts: Look) -> None:
+    fixed = sum(request.cpu for request in fixed_requests(cluster)["lab-server"])
+    preset = cluster.resource_presets["storage"].model_copy(update={"cpu": "475m-1"})
+    tight = cluster.model_copy(update={"resource_presets": {**cluster.resource_presets, "storage": preset}})
+    assert fixed < sum(request.cpu for request in fixed_requests(tight)["lab-server"]) <= 2000
+    (only,) = capacity_troubles(tight, everywhere(tight, facts(cores=2)))
+    assert only.where == "lab-server"
+    assert "coredns 0.1" in only.found
 
 
 def test_nothing_is_said_of_capacity_while_a_machine_is_unknown(cluster: Cluster, facts: Look) -> None:
