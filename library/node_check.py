@@ -24,6 +24,11 @@ options:
   volume_dir:
     description: The directory of SeaweedFS's volumes, whose files count as space that is already ours.
     type: path
+  data_dirs:
+    description: Directories of data of which one machine only should have any.
+    type: list
+    elements: str
+    default: []
   record:
     description: The file in which we record what we install.
     type: path
@@ -45,7 +50,8 @@ facts:
   description:
     - C(uid), C(python) (major and minor), C(os) (id and version), C(os_name), C(arch), C(cores),
       C(memory_bytes), C(time_s), C(fuse), C(systemd).
-    - C(disks), of each path the C(device) and its C(free_bytes) and C(total_bytes); C(volume_bytes).
+    - C(disks), of each path the C(device) and its C(free_bytes) and C(total_bytes); C(volume_bytes);
+      C(data_dirs), those of the given ones that something lies in.
     - C(ports), of each wanted port that something listens on, who that is and whether it is C(k3s).
     - C(k3s_units), unit files of k3s; C(foreign_units), those among them that we did not write.
   type: dict
@@ -181,6 +187,14 @@ def k3s_units(record: str) -> tuple[list[str], list[str]]:
     return there, [path for path in there if not recorded(text, path)]
 
 
+def holds_something(path: str) -> bool:
+    """Return whether a directory is there and not empty."""
+    try:
+        return any(entry.name != "lost+found" for entry in Path(path).iterdir())
+    except OSError:
+        return False
+
+
 def has_fuse() -> bool:
     """Return whether the kernel offers FUSE, as a device or as a module to load."""
     try:
@@ -208,6 +222,7 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
         "fuse": has_fuse(),
         "systemd": Path("/run/systemd/system").is_dir(),
         "disks": {path: disk(path) for path in params["paths"]},
+        "data_dirs": [path for path in params["data_dirs"] if holds_something(path)],
         "volume_bytes": files_bytes(params["volume_dir"]) if params["volume_dir"] else 0,
         "ports": {
             str(port): who for port, who in owners({inode: port for port, inode in held.items()}).items()
@@ -223,6 +238,7 @@ def main() -> None:
         "paths": {"type": "list", "elements": "str", "default": []},
         "ports": {"type": "list", "elements": "int", "default": []},
         "volume_dir": {"type": "path"},
+        "data_dirs": {"type": "list", "elements": "str", "default": []},
         "record": {"type": "path", "default": "/var/lib/data-miner/owned.json"},
     }
     module = AnsibleModule(argument_spec=arguments, supports_check_mode=True)

@@ -33,6 +33,30 @@ def test_machines_that_are_away_are_named_together_with_what_to_do(play: Play) -
     assert "TASK [k3s" not in run.output
 
 
+@pytest.mark.parametrize(
+    ("limit", "missing", "remedy"),
+    [
+        ("two", "one and localhost", "--limit two,one,localhost"),
+        ("two,localhost", "one", "--limit two,localhost,one"),
+        ("server", "localhost", "--limit server,localhost"),
+    ],
+)
+def test_a_limited_run_says_what_else_it_needs(play: Play, limit: str, missing: str, remedy: str) -> None:
+    run = play("site.yml", "--limit", limit, "--tags", "k3s")
+    assert run.code == 2
+    assert f"Nothing was done. Every run needs {missing} too" in " ".join(run.output.split())
+    assert remedy in run.output
+    assert "TASK [k3s" not in run.output
+
+
+def test_a_limited_run_looks_at_its_own_machines_first(play: Play) -> None:
+    run = play("site.yml", "--limit", "one,two,localhost")
+    assert run.code == 2
+    assert "cluster.nodes.two.ip in cluster_config.yaml" in run.output
+    assert "cluster.nodes.three.ip" not in run.output
+    assert "TASK [k3s" not in run.output
+
+
 @pytest.mark.parametrize("arguments", [(), ("--tags", "workers"), ("--check",)])
 def test_a_token_is_asked_for_when_a_model_needs_it(play: Play, arguments: tuple[str, ...]) -> None:
     run = play("site.yml", "-e", "run_config=run_configs/glass_door.yaml", *arguments)

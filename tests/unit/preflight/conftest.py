@@ -45,6 +45,7 @@ def facts() -> Look:
             "fuse": True,
             "systemd": True,
             "disks": {path: dict(disk) for path in paths},
+            "data_dirs": [],
             "volume_bytes": 0,
             "ports": {},
             "k3s_units": [],

@@ -70,8 +70,18 @@ def test_only_the_files_of_the_directory_itself_are_added_up(tmp_path: Path) -> 
     assert node_check.files_bytes(str(tmp_path / "nowhere")) == 0
 
 
+def test_an_empty_directory_and_a_new_disk_hold_nothing(tmp_path: Path) -> None:
+    (tmp_path / "lost+found").mkdir()
+    assert not node_check.holds_something(str(tmp_path))
+    assert not node_check.holds_something(str(tmp_path / "nowhere"))
+    (tmp_path / "pgdata").mkdir()
+    assert node_check.holds_something(str(tmp_path))
+
+
 def test_this_machine_can_be_looked_at() -> None:
-    facts = node_check.look({"paths": ["/"], "ports": [], "volume_dir": None, "record": "/nowhere"})
+    params = {"paths": ["/"], "ports": [], "volume_dir": None, "data_dirs": ["/etc"], "record": "/nowhere"}
+    facts = node_check.look(params)
+    assert facts["data_dirs"] == ["/etc"]
     assert facts["memory_bytes"] > 0
     assert facts["disks"]["/"]["total_bytes"] > 0
 
