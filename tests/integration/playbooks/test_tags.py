@@ -106,3 +106,20 @@ def test_the_shared_storage_is_compared_whole_or_not_at_all(
     found = compared(play, tmp_path, "playbooks/seaweedfs.yml", *arguments)
     assert [set(comparison) for comparison in found] == phases
     assert all(comparison["seaweedfs"] > 5 for comparison in found)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "asked"),
+    [
+        (("--tags", "app"), True),
+        (("--skip-tags", "workers,config,infrastructure"), True),
+        (("--tags", "k3s"), False),
+        (("--tags", "app", "-e", '{"image_ids": {"data-miner:1.0": "sha256:aa"}}'), False),
+    ],
+)
+def test_the_first_server_is_asked_for_its_images_whenever_objects_are_compared(
+    play: Play, arguments: tuple[str, ...], asked: bool
+) -> None:
+    run = play("playbooks/image_ids.yml", *arguments)
+    assert ("UNREACHABLE" in run.output) == asked, run.output
+    assert run.code == (4 if asked else 0)
