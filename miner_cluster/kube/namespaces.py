@@ -16,10 +16,11 @@ def refuse_foreign(present: Object) -> None:
         KubeError: somebody else made it; applying would make it ours, and teardown would delete it.
     """
     if not ours(present):
+        name = present["metadata"]["name"]
         raise KubeError(
             f"{title(present)} is there and was not made by these playbooks (it lacks the labels {OURS}); "
-            "nothing was changed. Choose another namespace in cluster_config.yaml, or delete this one: "
-            f"kubectl delete namespace {present['metadata']['name']}"
+            "nothing was changed. Choose another namespace in cluster_config.yaml. To hand this one over, also "
+            f"to teardown, which deletes it: kubectl label namespace {name} {OURS.replace(',', ' ')}"
         )
 
 
