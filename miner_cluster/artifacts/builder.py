@@ -25,9 +25,8 @@ def ensure_all(store: Store, recipes: Sequence[Recipe]) -> list[str]:
     """
     wanted = [recipe for recipe in recipes if store.find(recipe) is None]
     with _signals_interrupt(), ThreadPoolExecutor(AT_A_TIME) as pool:
-        futures = [pool.submit(store.ensure, recipe) for recipe in wanted]
         try:
-            _finish(futures)
+            _finish([pool.submit(store.ensure, recipe) for recipe in wanted])
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             store.commands.cancel()
