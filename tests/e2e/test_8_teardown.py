@@ -38,5 +38,5 @@ def test_a_wiping_teardown_leaves_nothing(lab: Lab) -> None:
     lab.play(*wipe).ok()
     for node in lab.nodes():
         assert residue(lab, node) == ""
-        assert lab.ssh(node, "ls -A /data /var/lib/data-miner 2>/dev/null").stdout == ""
+        assert lab.ssh(node, "find /data /var/lib/data-miner -mindepth 1").stdout == ""
     assert set(lab.play(*wipe).ok().changed.values()) == {0}
