@@ -19,7 +19,7 @@ def refuse_foreign(present: Object) -> None:
         name = present["metadata"]["name"]
         raise KubeError(
             f"{title(present)} is there and was not made by these playbooks (it lacks the labels {OURS}); "
-            "nothing was changed. Choose another namespace in cluster_config.yaml. To hand this one over, also "
+            "nothing was changed. Choose another namespace in cluster_config.yaml. To hand it over, also "
             f"to teardown, which deletes it: kubectl label namespace {name} {OURS.replace(',', ' ')}"
         )
 
