@@ -37,6 +37,14 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+path:
+  description: The directory.
+  type: str
+  returned: always
+files:
+  description: How many files were given.
+  type: int
+  returned: always
 written:
   description: Paths of files that were made or changed.
   type: list
@@ -124,6 +132,8 @@ def main() -> None:
         module.fail_json(msg=f"{root} holds a .yaml file that is no text ({error}); choose another directory")
     module.exit_json(
         changed=bool(changes["written"] or changes["removed"]),
+        path=str(root),
+        files=len(wanted),
         diff=differences(current, wanted, changes),
         **changes,
     )

@@ -16,7 +16,7 @@ from data_miner.cli import config as config_commands
 from data_miner.cli.errors import MinerGroup
 from data_miner.cli.status import print_status, status_json
 from data_miner.config import AppConfig, Stage, load_app_config, load_resolved, validate
-from data_miner.db.connect import Connection, connect, database_url
+from data_miner.db.connect import Connection, connect, connect_patiently, database_url
 from data_miner.db.migrate import check_schema, migrate
 from data_miner.db.projects import dead_items, project_names, read_status
 from data_miner.errors import ConfigError, MinerError, Problem
@@ -43,9 +43,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="JSON instead of tables
 def status(project: ProjectOption = None, as_json: JsonOption = False) -> None:
     """Show what was found, what is done, what waits, and who works."""
     with _database() as connection:
+        if project is not None:
+            _known(connection, project)
         current = read_status(connection, project=project, alive_s=ALIVE_S)
-    if project is not None and not current.projects:
-        raise MinerError(f"project {project}: not known to this database")
     if as_json:
         typer.echo(json.dumps(status_json(current), indent=2))
     else:
@@ -67,6 +67,7 @@ def failed(
 ) -> None:
     """List a project's dead letters and why they failed."""
     with _database() as connection:
+        _known(connection, project)
         rows = dead_items(connection, project, limit=limit)
     table = Table("stage", "item", "attempts", "reason")
     for row in rows:
@@ -81,6 +82,7 @@ def retry(
 ) -> None:
     """Make a project's dead letters ready again."""
     with _database() as connection:
+        _known(connection, project)
         typer.echo(f"{leases.retry(connection, project, stage)} items are ready again")
 
 
@@ -96,14 +98,27 @@ def worker(
 
 
 @db.command("migrate")
-def db_migrate() -> None:
+def db_migrate(
+    wait_s: Annotated[float, typer.Option(min=0, help="How long to wait for a database that is away.")] = 0,
+) -> None:
     """Bring the schema up to this program's version; safe to run again and by several at once."""
-    with connect(database_url(), name="migrate") as connection:
+    with connect_patiently(database_url(), name="migrate", wait_s=wait_s) as connection:
         applied = migrate(connection)
     for migration in applied:
         typer.echo(f"applied {migration.version:04} {migration.name}")
     if not applied:
         typer.echo("the schema is up to date")
+
+
+def _known(connection: Connection, project: str) -> None:
+    """Check that there is such a project.
+
+    Raises:
+        MinerError: there is none; names those that there are.
+    """
+    names = project_names(connection)
+    if project not in names:
+        raise MinerError(f"no project {project}; there are: {', '.join(names) or 'none yet'}")
 
 
 def _database() -> Connection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any, TypeAlias
 
 import psycopg
@@ -70,6 +71,22 @@ def connect(url: str, *, name: str) -> Connection:
         )
     except psycopg.OperationalError as error:
         raise DatabaseAwayError(f"database {_where(url)}: {first_line(error)}") from error
+
+
+def connect_patiently(url: str, *, name: str, wait_s: float) -> Connection:
+    """Open a connection, trying again each second for up to ``wait_s`` seconds.
+
+    Raises:
+        DatabaseAwayError: the server could not be reached in that time.
+    """
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            return connect(url, name=name)
+        except DatabaseAwayError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(1)
 
 
 def first_line(error: Exception) -> str:

@@ -6,7 +6,10 @@ import json
 import os
 import subprocess
 import sys
+import time
 from typing import Any
+
+import pytest
 
 from data_miner.config import Stage
 from data_miner.db.connect import Connection
@@ -54,3 +57,35 @@ def test_people_see_a_table_with_the_machines_below(db: Connection, database: st
 
 def test_an_empty_database_says_what_comes_next(database: str) -> None:
     assert "No projects yet" in status(database)
+
+
+@pytest.mark.parametrize("command", [("failed", "nosuch"), ("retry", "nosuch"), ("status", "-p", "nosuch")])
+def test_a_misspelt_project_is_no_empty_answer(
+    db: Connection, database: str, command: tuple[str, ...]
+) -> None:
+    add_items(db, 1)
+    done = subprocess.run(
+        [sys.executable, "-m", "data_miner.cli", *command],
+        env=os.environ | {"DATABASE_URL": database},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+    assert "no project nosuch; there are: p" in done.stderr
+
+
+def test_the_migration_waits_for_a_database_that_is_not_up_yet() -> None:
+    nobody = "postgresql://postgres@127.0.0.1:1/nothing"
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "data_miner.cli", "db", "migrate", "--wait-s", "3"],
+        env=os.environ | {"DATABASE_URL": nobody},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+    assert "127.0.0.1:1/nothing" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert time.monotonic() - started >= 3
