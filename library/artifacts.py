@@ -59,14 +59,18 @@ artifacts:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
-from data_miner.errors import MinerError
 from miner_cluster.artifacts.builder import ensure_all
 from miner_cluster.artifacts.plan import missing, plan, result
 from miner_cluster.artifacts.progress import Progress
 from miner_cluster.artifacts.store import Store
 from miner_cluster.cluster import as_cluster
+
+ARGUMENTS: dict[str, Any] = {"cluster": {"type": "dict", "required": True}}
+
+
+def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
+    """Make what is missing in the user's cache; return what the module returns."""
+    return make(params["cluster"], Store(progress=Progress(stream=None)), check_mode=check)
 
 
 def make(data: dict[str, Any], store: Store, *, check_mode: bool) -> dict[str, Any]:
@@ -85,19 +89,3 @@ def make(data: dict[str, Any], store: Store, *, check_mode: bool) -> dict[str, A
         "diff": {"before": "", "after": "".join(f"{recipe.name}: {recipe.source}\n" for recipe in lacking)},
         "artifacts": result(wanted, store),
     }
-
-
-def main() -> None:
-    """Run as an Ansible module."""
-    arguments: dict[str, Any] = {"cluster": {"type": "dict", "required": True}}
-    module = AnsibleModule(argument_spec=arguments, supports_check_mode=True)
-    store = Store(progress=Progress(stream=None))
-    try:
-        values = make(module.params["cluster"], store, check_mode=module.check_mode)
-    except MinerError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**values)
-
-
-if __name__ == "__main__":
-    main()

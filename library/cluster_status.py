@@ -63,8 +63,6 @@ problems:
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from miner_cluster.cluster import Cluster, as_cluster
 from miner_cluster.kube.api import Api, KubeError
 from miner_cluster.kube.look import Counts, counts, look, settled_counts
@@ -119,12 +117,7 @@ def _counts(cluster: Cluster, params: dict[str, Any], problems: list[str]) -> Co
     return found
 
 
-def main() -> None:
-    """Run as an Ansible module."""
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    report = see(module.params)
-    module.exit_json(changed=False, report=report, text=as_text(report), problems=report["problems"])
-
-
-if __name__ == "__main__":
-    main()
+def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:  # noqa: ARG001 - nothing is changed
+    """Return what the module returns."""
+    report = see(params)
+    return {"changed": False, "report": report, "text": as_text(report), "problems": report["problems"]}

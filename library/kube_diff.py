@@ -76,9 +76,7 @@ pending:
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
-from miner_cluster.kube.api import Api, KubeError
+from miner_cluster.kube.api import Api
 from miner_cluster.kube.diff import compare
 from miner_cluster.kube.prune import find_leftovers, title
 from miner_cluster.kube.rollout import not_settled
@@ -91,7 +89,7 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
-def look(params: dict[str, Any]) -> dict[str, Any]:
+def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     """Compare and return what the module returns, with the differences to show.
 
     Raises:
@@ -107,23 +105,10 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
         for obj in leftovers
     ]
     return {
+        "changed": check and bool(found.objects or leftovers),
         "objects": found.objects,
         "terminating": found.terminating,
         "leftovers": [title(obj) for obj in leftovers],
         "pending": [title(obj) for obj in not_settled(api, same)],
         "diff": found.shown + gone,
     }
-
-
-def main() -> None:
-    """Run as an Ansible module."""
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    try:
-        result = look(module.params)
-    except KubeError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(changed=module.check_mode and bool(result["objects"] or result["leftovers"]), **result)
-
-
-if __name__ == "__main__":
-    main()

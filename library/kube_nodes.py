@@ -47,10 +47,14 @@ labelled:
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from miner_cluster.kube import node_labels
-from miner_cluster.kube.api import Api, KubeError
+from miner_cluster.kube.api import Api
+
+ARGUMENTS: dict[str, Any] = {
+    "kubeconfig": {"type": "path", "required": True},
+    "labels": {"type": "dict", "required": True},
+    "wait_s": {"type": "int", "default": 120},
+}
 
 
 def label(params: dict[str, Any], *, check: bool) -> list[node_labels.Change]:
@@ -86,24 +90,11 @@ def difference(change: node_labels.Change) -> dict[str, str]:
     return {"before_header": heading, "after_header": heading, "before": texts[0], "after": texts[1]}
 
 
-def main() -> None:
-    """Run as an Ansible module."""
-    arguments: dict[str, Any] = {
-        "kubeconfig": {"type": "path", "required": True},
-        "labels": {"type": "dict", "required": True},
-        "wait_s": {"type": "int", "default": 120},
+def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
+    """Return what the module returns."""
+    changes = label(params, check=check)
+    return {
+        "changed": bool(changes),
+        "labelled": [change.node for change in changes],
+        "diff": [difference(change) for change in changes],
     }
-    module = AnsibleModule(argument_spec=arguments, supports_check_mode=True)
-    try:
-        changes = label(module.params, check=module.check_mode)
-    except KubeError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(
-        changed=bool(changes),
-        labelled=[change.node for change in changes],
-        diff=[difference(change) for change in changes],
-    )
-
-
-if __name__ == "__main__":
-    main()

@@ -52,9 +52,7 @@ applied:
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
-from miner_cluster.kube.api import Api, KubeError
+from miner_cluster.kube.api import Api
 from miner_cluster.kube.secrets import apply_secret, wanted_secret
 
 ARGUMENTS: dict[str, Any] = {
@@ -81,15 +79,7 @@ def ensure(params: dict[str, Any], *, check: bool) -> list[str]:
     ]
 
 
-def main() -> None:
-    """Run as an Ansible module."""
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    try:
-        applied = ensure(module.params, check=module.check_mode)
-    except KubeError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(changed=bool(applied), applied=applied)
-
-
-if __name__ == "__main__":
-    main()
+def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
+    """Return what the module returns."""
+    applied = ensure(params, check=check)
+    return {"changed": bool(applied), "applied": applied}

@@ -73,9 +73,6 @@ explanation:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
-from data_miner.errors import MinerError
 from miner_cluster.app_config import as_variables, load_miner_config
 from miner_cluster.cluster import as_cluster
 from miner_cluster.explain import explain
@@ -83,31 +80,18 @@ from miner_cluster.manifests import WORKER_UID, plan
 from miner_cluster.rendering import require_templates
 from miner_cluster.requests import total_requests
 
+ARGUMENTS: dict[str, Any] = {"cluster": {"type": "dict", "required": True}, "explain": {"type": "str"}}
 
-def look(data: dict[str, Any], key: str | None) -> dict[str, Any]:
+
+def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:  # noqa: ARG001 - nothing is changed
     """Return what the module returns.
 
     Raises:
         MinerError: the configuration can't be used, or nothing sets the key.
     """
-    cluster = as_cluster(data)
+    cluster, key = as_cluster(params["cluster"]), params["explain"]
     config = load_miner_config(cluster)
     require_templates(plan(cluster, config, {}), cluster.config_file)
-    result = as_variables(cluster, config)
+    result = {"changed": False} | as_variables(cluster, config)
     result |= {"worker_uid": WORKER_UID, "requests": total_requests(cluster)}
     return result | {"explanation": explain(cluster, config, key)} if key else result
-
-
-def main() -> None:
-    """Run as an Ansible module."""
-    arguments: dict[str, Any] = {"cluster": {"type": "dict", "required": True}, "explain": {"type": "str"}}
-    module = AnsibleModule(argument_spec=arguments, supports_check_mode=True)
-    try:
-        result = look(module.params["cluster"], module.params["explain"])
-    except MinerError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(changed=False, **result)
-
-
-if __name__ == "__main__":
-    main()

@@ -9,7 +9,7 @@ short_description: Bring packages, kernel settings, directories, files and units
 description:
   - Reads everything first, plans the difference, and carries it out, unless in check mode.
   - Records what it makes in C(record), so that O(state=absent) removes exactly that. A file that is there
-    already and not in the record is somebody else's: if it differs, nothing is changed, else it is used and
+    already and not in the record is somebody else's. If it differs, nothing is changed; else it is used and
     never removed.
   - Needs a Debian or Ubuntu with systemd, and Python 3.10 or newer; packages, modules and units are looked at
     only where some are given.

@@ -59,6 +59,7 @@ def compared(play: Play, home: Path, playbook: str, *arguments: str) -> list[dic
             f"app_kubeconfig={log}",
         ),
         *arguments,
+        ANSIBLE_ACTION_PLUGINS=str(home / "no-action-plugins"),
         ANSIBLE_LIBRARY=f"{home / 'modules'}:{CHECKOUT / 'library'}",
         ANSIBLE_LOOKUP_PLUGINS=f"{home / 'lookups'}:{CHECKOUT / 'lookup_plugins'}",
     )

@@ -62,7 +62,7 @@ def test_what_renders_to_nothing_prunes_nothing(
     monkeypatch.setattr(loaded, "Api", lambda _: api)
     params = {"kubeconfig": "x", "objects": [], "phases": phases, "namespaces": ["data-miner"], "wait_s": 0}
     with pytest.raises(KubeError, match="Nothing was deleted"):
-        loaded.look(params) if module == "kube_diff" else loaded.settle(params, check=False)
+        loaded.run(params, check=False) if module == "kube_diff" else loaded.settle(params, check=False)
     assert {request[0] for request in api.requests} == {"GET"}
 
 

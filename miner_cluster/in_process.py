@@ -1,0 +1,49 @@
+"""Modules that work on the controller, run in Ansible's own process.
+
+A module costs a process of its own, in which Ansible's and our imports are compiled and executed anew; that
+took longer than most of these do. ``library/NAME.py`` holds such a module's documentation, its ``ARGUMENTS``
+and its function ``run``; ``action_plugins/NAME.py`` makes Ansible call that function where it stands.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from data_miner.errors import MinerError
+from miner_cluster.cluster import CHECKOUT
+from miner_cluster.kube.api import KubeError
+
+
+@cache
+def module(name: str) -> ModuleType:
+    """Return library/NAME.py, imported."""
+    spec = importlib.util.spec_from_file_location(
+        f"miner_cluster_library.{name}", CHECKOUT / f"library/{name}.py"
+    )
+    if spec is None or spec.loader is None:
+        raise ImportError(f"library/{name}.py can't be imported")
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+class InProcess(ActionBase):  # type: ignore[misc]
+    """Calls ``run`` of the module of the task's own name."""
+
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return what the module's documentation says."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        called = module(self._task.resolved_action.rpartition(".")[2])
+        _, options = self.validate_argument_spec(called.ARGUMENTS)
+        try:
+            result |= called.run(options, check=self._task.check_mode)
+        except (KubeError, MinerError) as error:
+            result |= {"failed": True, "msg": str(error)}
+        return result
