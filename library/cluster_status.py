@@ -29,7 +29,7 @@ options:
     type: str
     default: ""
   wait_s:
-    description: Seconds to wait at most for these frames, and for the database to answer.
+    description: Seconds to wait at most for these frames and for the database to answer; 60 of them for a problem to pass.
     type: int
     default: 0
 attributes:
@@ -60,6 +60,7 @@ problems:
   returned: always
 """
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,10 @@ ARGUMENTS: dict[str, Any] = {
     "project": {"type": "str", "default": ""},
     "wait_s": {"type": "int", "default": 0},
 }
+
+#: seconds that a problem may take to pass, where waiting is asked for
+SETTLE_S = 60.0
+POLL_S = 3.0
 
 
 def see(params: dict[str, Any]) -> Report:
@@ -118,6 +123,10 @@ def _counts(cluster: Cluster, params: dict[str, Any], problems: list[str]) -> Co
 
 
 def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:  # noqa: ARG001 - nothing is changed
-    """Return what the module returns."""
+    """Return what the module returns; a problem may pass while there is time, as a slow probe's does."""
     report = see(params)
+    deadline = time.monotonic() + min(params["wait_s"], SETTLE_S)
+    while report["problems"] and time.monotonic() < deadline:
+        time.sleep(POLL_S)
+        report = see(params)
     return {"changed": False, "report": report, "text": as_text(report), "problems": report["problems"]}

@@ -222,3 +222,23 @@ def test_a_database_that_does_not_answer_is_an_error_after_the_wait() -> None:
     assert answers.wait()["demo"]["frames"] == 1
     with pytest.raises(KubeError, match="no"):
         Answers(KubeError("no")).wait(wait_s=3)
+
+
+def test_a_problem_that_passes_is_none_where_waiting_is_asked_for(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = load_module("cluster_status")
+    empty = build(cluster, nodes=None, workloads=[], pods=[], looks={}, projects={}, stand_ins=[])
+    seen = iter([{**empty, "problems": ["a probe was slow"]}, {**empty, "problems": []}])
+    monkeypatch.setattr(module, "see", lambda _: next(seen))
+    monkeypatch.setattr(module, "POLL_S", 0.0)
+    assert module.run({"wait_s": 9}, check=False)["problems"] == []
+
+
+def test_a_problem_is_told_at_once_where_no_waiting_is_asked_for(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = load_module("cluster_status")
+    empty = build(cluster, nodes=None, workloads=[], pods=[], looks={}, projects={}, stand_ins=[])
+    monkeypatch.setattr(module, "see", lambda _: {**empty, "problems": ["a probe was slow"]})
+    assert module.run({"wait_s": 0}, check=False)["problems"] == ["a probe was slow"]
