@@ -29,7 +29,8 @@ options:
     type: str
     default: ""
   wait_s:
-    description: Seconds to wait at most for these frames and for the database to answer; 60 of them for a problem to pass.
+    description: >-
+      Seconds to wait at most for these frames and for the database to answer; at most 60 for a problem to pass.
     type: int
     default: 0
 attributes:
