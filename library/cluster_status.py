@@ -30,7 +30,8 @@ options:
     default: ""
   wait_s:
     description: >-
-      Seconds to wait at most for these frames and for the database to answer; at most 60 for a problem to pass.
+      Seconds to wait at most for these frames and for the database to answer;
+      at most 60 for a problem to pass.
     type: int
     default: 0
 attributes:

@@ -8,6 +8,7 @@ and its function ``run``; ``action_plugins/NAME.py`` makes Ansible call that fun
 from __future__ import annotations
 
 import importlib.util
+import json
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -42,8 +43,10 @@ class InProcess(ActionBase):  # type: ignore[misc]
         result: dict[str, Any] = super().run(tmp, task_vars)
         called = module(self._task.resolved_action.rpartition(".")[2])
         _, options = self.validate_argument_spec(called.ARGUMENTS)
+        # Ansible's own kinds of text become plain ones, as on the way to a module.
+        plain = json.loads(json.dumps(options))
         try:
-            result |= called.run(options, check=self._task.check_mode)
+            result |= called.run(plain, check=self._task.check_mode)
         except (KubeError, MinerError) as error:
             result |= {"failed": True, "msg": str(error)}
         return result
