@@ -10,7 +10,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from miner_cluster.artifacts.progress import megabytes
+from miner_cluster.artifacts.progress import Progress, megabytes
 from miner_cluster.artifacts.recipe import ArtifactError
 from miner_cluster.artifacts.store import cache_root
 from miner_cluster.images.archive import missing_blobs, write_archive
@@ -52,15 +52,20 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         blobs = missing_blobs(images, present)
         size = sum(blobs.values())
         node = (task_vars or {}).get("inventory_hostname", "")
-        Display().display(f"{node}: sending {megabytes(size)} in {len(blobs)} blobs for {', '.join(images)}")
+        progress = Progress(Display().display, interval_s=5.0)
+        progress.say(f"{node}: sending {megabytes(size)} in {len(blobs)} blobs for {', '.join(images)}")
         directory = self._make_tmp_path()
         try:
             remote = self._connection._shell.join_path(directory, "images.tar")
-            with tempfile.NamedTemporaryFile(dir=cache_root(), prefix="sending-", suffix=".tar") as local:
+            with (
+                progress.during(node, "sending images"),
+                tempfile.NamedTemporaryFile(dir=cache_root(), prefix="sending-", suffix=".tar") as local,
+            ):
                 write_archive(Path(local.name), images, present)
                 self._transfer_file(local.name, remote)
             self._fixup_perms2((directory, remote))
-            return self._module({"images": wanted, "archive": remote}, task_vars) | {"sent_bytes": size}
+            with progress.during(node, "importing images"):
+                return self._module({"images": wanted, "archive": remote}, task_vars) | {"sent_bytes": size}
         finally:
             self._remove_tmp_path(directory)
 

@@ -20,10 +20,10 @@ def node_labels(nodes: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str,
 def _labels(node: Mapping[str, Any], variables: Mapping[str, Any] | None) -> dict[str, str | None]:
     labels: dict[str, str | None] = dict(node["labels"])
     if node["gpu"] is None:
-        looked = ((variables or {}).get("nvidia_found") or {}).get("gpus")
-        if looked is None:
+        facts = ((variables or {}).get("_preflight_look") or {}).get("facts")
+        if facts is None:
             labels[GPU_LABEL] = None
-        elif looked:
+        elif facts["nvidia"]["gpus"]:
             labels[GPU_LABEL] = "true"
     return labels
 

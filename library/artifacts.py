@@ -70,7 +70,7 @@ ARGUMENTS: dict[str, Any] = {"cluster": {"type": "dict", "required": True}}
 
 def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     """Make what is missing in the user's cache; return what the module returns."""
-    return make(params["cluster"], Store(progress=Progress(stream=None)), check_mode=check)
+    return make(params["cluster"], Store(progress=Progress(write=None)), check_mode=check)
 
 
 def make(data: dict[str, Any], store: Store, *, check_mode: bool) -> dict[str, Any]:

@@ -62,13 +62,15 @@ problems:
   returned: always
 """
 
-import time
 from pathlib import Path
 from typing import Any
+
+from ansible.utils.display import Display
 
 from miner_cluster.cluster import Cluster, as_cluster
 from miner_cluster.kube.api import Api, KubeError
 from miner_cluster.kube.look import Counts, counts, look, settled_counts
+from miner_cluster.kube.waiting import Wait
 from miner_cluster.report import Report, as_text, build, project_problems
 
 ARGUMENTS: dict[str, Any] = {
@@ -115,7 +117,10 @@ def _counts(cluster: Cluster, params: dict[str, Any], problems: list[str]) -> Co
     kubectl = Path(cluster.state_dir) / "bin" / "kubectl"
     try:
         found = settled_counts(
-            lambda: counts(kubectl, cluster.namespace), params["project"], wait_s=params["wait_s"]
+            lambda: counts(kubectl, cluster.namespace),
+            params["project"],
+            wait_s=params["wait_s"],
+            waiting=Wait(Display().display),
         )
     except KubeError as error:
         problems.append(str(error))
@@ -127,8 +132,8 @@ def _counts(cluster: Cluster, params: dict[str, Any], problems: list[str]) -> Co
 def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:  # noqa: ARG001 - nothing is changed
     """Return what the module returns; a problem may pass while there is time, as a slow probe's does."""
     report = see(params)
-    deadline = time.monotonic() + min(params["wait_s"], SETTLE_S)
-    while report["problems"] and time.monotonic() < deadline:
-        time.sleep(POLL_S)
+    waiting = Wait(Display().display)
+    while report["problems"] and waiting.waited_s < min(params["wait_s"], SETTLE_S):
+        waiting.again(lambda report=report: "; ".join(report["problems"]), POLL_S)
         report = see(params)
     return {"changed": False, "report": report, "text": as_text(report), "problems": report["problems"]}

@@ -47,11 +47,12 @@ removed:
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible.utils.display import Display
 
 from miner_cluster.kube.absent import present, refuse_foreign, remove
-from miner_cluster.kube.api import Api, KubeError
+from miner_cluster.kube.api import Api
 from miner_cluster.kube.prune import title
+from miner_cluster.kube.waiting import Wait
 
 ARGUMENTS: dict[str, Any] = {
     "kubeconfig": {"type": "path", "required": True},
@@ -60,8 +61,8 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
-def ensure(params: dict[str, Any], *, check: bool) -> list[str]:
-    """Delete what is there; return the titles of it.
+def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
+    """Delete what is there, telling what is waited for; return what the module returns.
 
     Raises:
         KubeError: the API refuses or does not answer, or something does not go.
@@ -70,20 +71,7 @@ def ensure(params: dict[str, Any], *, check: bool) -> list[str]:
     found = present(api, params["objects"])
     refuse_foreign(found)
     if not check:
-        remove(api, found, timeout_s=params["wait_s"])
-    return [title(obj) for obj in found]
-
-
-def main() -> None:
-    """Run as an Ansible module."""
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    try:
-        removed = ensure(module.params, check=module.check_mode)
-    except KubeError as error:
-        module.fail_json(msg=str(error))
+        remove(api, found, timeout_s=params["wait_s"], waiting=Wait(Display().display))
+    removed = [title(obj) for obj in found]
     diff = {"before": "".join(f"{name}\n" for name in removed), "after": ""}
-    module.exit_json(changed=bool(removed), removed=removed, diff=diff)
-
-
-if __name__ == "__main__":
-    main()
+    return {"changed": bool(removed), "removed": removed, "diff": diff}

@@ -47,8 +47,11 @@ labelled:
 from pathlib import Path
 from typing import Any
 
+from ansible.utils.display import Display
+
 from miner_cluster.kube import node_labels
 from miner_cluster.kube.api import Api
+from miner_cluster.kube.waiting import Wait
 
 ARGUMENTS: dict[str, Any] = {
     "kubeconfig": {"type": "path", "required": True},
@@ -73,7 +76,9 @@ def label(params: dict[str, Any], *, check: bool) -> list[node_labels.Change]:
             for name, labels in wanted.items()
         ]
     api = Api(kubeconfig)
-    nodes = node_labels.ready_nodes(api, list(wanted), wait_s=0 if check else params["wait_s"])
+    nodes = node_labels.ready_nodes(
+        api, list(wanted), wait_s=0 if check else params["wait_s"], waiting=Wait(Display().display)
+    )
     changes = [c for name, labels in wanted.items() if (c := node_labels.plan(nodes[name], labels))]
     for change in changes if not check else []:
         node_labels.apply(api, change)

@@ -60,11 +60,12 @@ removed:
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible.utils.display import Display
 
 from miner_cluster.kube import rollout
-from miner_cluster.kube.api import Api, KubeError
+from miner_cluster.kube.api import Api
 from miner_cluster.kube.prune import delete, find_leftovers, title
+from miner_cluster.kube.waiting import Wait
 
 ARGUMENTS: dict[str, Any] = {
     "kubeconfig": {"type": "path", "required": True},
@@ -75,8 +76,8 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
-def settle(params: dict[str, Any], *, check: bool) -> list[str]:
-    """Prune and wait; return the titles of the objects removed.
+def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
+    """Prune and wait, telling what is waited for; return what the module returns.
 
     Raises:
         KubeError: the API refuses or does not answer, or a workload does not get ready.
@@ -86,19 +87,5 @@ def settle(params: dict[str, Any], *, check: bool) -> list[str]:
     for leftover in [] if check else removed:
         delete(api, leftover)
     if params["wait_s"] and not check:
-        rollout.wait(api, objects, timeout_s=params["wait_s"])
-    return [title(obj) for obj in removed]
-
-
-def main() -> None:
-    """Run as an Ansible module."""
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    try:
-        removed = settle(module.params, check=module.check_mode)
-    except KubeError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(changed=bool(removed), removed=removed)
-
-
-if __name__ == "__main__":
-    main()
+        rollout.wait(api, objects, timeout_s=params["wait_s"], waiting=Wait(Display().display))
+    return {"changed": bool(removed), "removed": [title(obj) for obj in removed]}

@@ -53,6 +53,8 @@ facts:
     - C(disks), of each path the C(device) and its C(free_bytes) and C(total_bytes); C(volume_bytes);
       C(data_dirs), those of the given ones that something lies in.
     - C(ports), of each wanted port that something listens on, who that is and whether it is C(k3s).
+    - C(nvidia), the C(gpus) (PCI addresses, or device nodes of the driver where the bus can't be seen) and
+      what is C(missing) before containers can use one, a sentence each with the remedy.
     - C(k3s_units), unit files of k3s; C(foreign_units), those among them that we did not write.
   type: dict
   returned: always
@@ -68,6 +70,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils import nvidia
 from ansible.module_utils.basic import AnsibleModule
 
 LISTEN = "0A"
@@ -227,6 +230,7 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
         "ports": {
             str(port): who for port, who in owners({inode: port for port, inode in held.items()}).items()
         },
+        "nvidia": nvidia.look(),
         "k3s_units": there,
         "foreign_units": foreign,
     }

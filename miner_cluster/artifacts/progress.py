@@ -5,27 +5,31 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TextIO
 
 INTERVAL_S = 15.0
 
 
+def to_stderr(line: str) -> None:
+    """Write a line where a person at the terminal sees it at once."""
+    print(line, file=sys.stderr, flush=True)
+
+
 @dataclass
 class Progress:
-    """Writes lines, from any thread; ``stream`` None writes none."""
+    """Writes lines, from any thread; ``write`` None writes none."""
 
-    stream: TextIO | None = field(default_factory=lambda: sys.stderr)
+    write: Callable[[str], None] | None = to_stderr
     interval_s: float = INTERVAL_S
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def say(self, text: str) -> None:
         """Write one line."""
-        if self.stream is not None:
+        if self.write is not None:
             with self._lock:
-                print(text, file=self.stream, flush=True)
+                self.write(text)
 
     @contextmanager
     def during(self, name: str, activity: str) -> Iterator[None]:

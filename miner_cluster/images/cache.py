@@ -62,7 +62,7 @@ def find(checkout: Path, base: BaseImage | None) -> BuiltImage | None:
     Raises:
         ArtifactError: the sources are incomplete.
     """
-    found = Store(progress=Progress(stream=None)).find(worker_image(checkout, base, {}))
+    found = Store(progress=Progress(write=None)).find(worker_image(checkout, base, {}))
     return _built(found) if found else None
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from miner_cluster.kube.api import NOT_FOUND, Api, ApiError, KubeError, Object
 from miner_cluster.kube.prune import OURS, ours, title
-from miner_cluster.kube.rollout import POLL_S, pods_of
+from miner_cluster.kube.rollout import pods_of
+from miner_cluster.kube.waiting import Wait
 
 #: what is still there when a namespace does not end: usually pods of a machine that is away
 _SHOWN = 5
@@ -43,14 +43,7 @@ def refuse_foreign(found: Sequence[Object]) -> None:
             )
 
 
-def remove(
-    api: Api,
-    found: Sequence[Object],
-    *,
-    timeout_s: float,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
-) -> None:
+def remove(api: Api, found: Sequence[Object], *, timeout_s: float, waiting: Wait) -> None:
     """Delete objects and wait until they are gone, pods included.
 
     Raises:
@@ -59,13 +52,13 @@ def remove(
     for obj in found:
         if not obj["metadata"].get("deletionTimestamp"):
             _delete(api, obj)
-    started, left = clock(), list(found)
+    left = list(found)
     while left:
         left = [obj for obj in left if _still_there(api, obj)]
-        if left and clock() - started > timeout_s:
-            raise KubeError(_stuck(api, left, clock() - started))
+        if left and waiting.waited_s > timeout_s:
+            raise KubeError(_stuck(api, left, waiting.waited_s))
         if left:
-            sleep(POLL_S)
+            waiting.again(lambda left=left: f"not gone yet: {_pods_left(api, left)}")
 
 
 def _path(api: Api, obj: Object) -> str:
@@ -88,16 +81,26 @@ def _still_there(api: Api, obj: Object) -> bool:
     return bool(now) and now[0]["metadata"].get("uid") == obj["metadata"].get("uid")
 
 
-def _stuck(api: Api, left: Sequence[Object], waited_s: float) -> str:
+def _pods(api: Api, left: Sequence[Object]) -> list[Object]:
     pods = []
     for obj in left:
         if obj["kind"] == "Namespace":
             pods += api.list("v1", "Pod", obj["metadata"]["name"])
         elif obj.get("spec", {}).get("selector"):
             pods += pods_of(api, obj)
+    return pods
+
+
+def _pods_left(api: Api, left: Sequence[Object]) -> str:
+    names = ", ".join(title(obj) for obj in left)
+    pods = [pod["metadata"]["name"] for pod in _pods(api, left)]
+    return f"{names}, pods {', '.join(pods[:_SHOWN])}" if pods else names
+
+
+def _stuck(api: Api, left: Sequence[Object], waited_s: float) -> str:
     lines = [
         f"  pod {pod['metadata']['name']} on {pod['spec'].get('nodeName', 'no node')}"
-        for pod in pods[:_SHOWN]
+        for pod in _pods(api, left)[:_SHOWN]
     ]
     names = ", ".join(title(obj) for obj in left)
     return "\n".join(

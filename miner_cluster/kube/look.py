@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from miner_cluster.kube.api import Api, KubeError, Object
 from miner_cluster.kube.prune import OURS
+from miner_cluster.kube.waiting import Wait
 from miner_cluster.report import busy
 
 KINDS = (
@@ -78,37 +78,37 @@ def counts(kubectl: Path, namespace: str) -> Counts:
     return found
 
 
-def settled_counts(
-    read: Callable[[], Counts],
-    project: str,
-    *,
-    wait_s: float,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
-) -> Counts:
+def settled_counts(read: Callable[[], Counts], project: str, *, wait_s: float, waiting: Wait) -> Counts:
     """Read the counts; of a project that has no frames yet, wait until its queue is empty.
 
     Args:
         read: reads the counts.
         project: the one to wait for; empty for none.
         wait_s: at most; what is there by then is returned. Also how long `read` may fail.
-        clock: tells seconds.
-        sleep: waits that many.
+        waiting: the wait, which tells how far the project is.
 
     Raises:
         KubeError: they could not be read in time.
     """
-    deadline, fresh = clock() + wait_s, False
+    fresh = False
     while True:
         try:
             found = read()
-        except KubeError:
-            if clock() >= deadline:
+        except KubeError as error:
+            if waiting.waited_s >= wait_s:
                 raise
+            waiting.again(lambda error=error: str(error), POLL_S)
         else:
             now = found.get(project)
             fresh = fresh or (bool(project) and (now is None or now["frames"] == 0))
             seeded = now is not None and bool(now["stages"])
-            if not fresh or clock() >= deadline or (now is not None and seeded and busy(now) == 0):
+            settled = now is not None and seeded and busy(now) == 0
+            if not fresh or waiting.waited_s >= wait_s or settled:
                 return found
-        sleep(POLL_S)
+            waiting.again(lambda now=now: _progress(project, now), POLL_S)
+
+
+def _progress(project: str, now: Any) -> str:
+    if now is None or not now["stages"]:
+        return f"project {project}: nothing is queued yet"
+    return f"project {project}: {now['videos']} videos, {now['frames']} frames, {busy(now)} items to go"

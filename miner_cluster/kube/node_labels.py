@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from miner_cluster.kube.api import Api, KubeError, Object
+from miner_cluster.kube.waiting import Wait
 
 #: names, as JSON, the labels that were set here, so that one that is not wanted any more can be removed
 ANNOTATION = "data-miner/labels"
 MERGE_PATCH = "application/merge-patch+json"
-POLL_S = 1.0
 
 #: of one node: a value, or None for a label that is to stay as it is
 Wanted = Mapping[str, str | None]
@@ -74,21 +73,20 @@ def apply(api: Api, change: Change) -> None:
     api.call("PATCH", path, {"metadata": metadata}, content=MERGE_PATCH)
 
 
-def ready_nodes(api: Api, names: list[str], *, wait_s: float) -> dict[str, Object]:
+def ready_nodes(api: Api, names: list[str], *, wait_s: float, waiting: Wait) -> dict[str, Object]:
     """Return the named nodes once all of them are Ready.
 
     Raises:
         KubeError: one is missing or not Ready, with what it says of itself.
     """
-    deadline = time.monotonic() + wait_s
     while True:
         nodes = {node["metadata"]["name"]: node for node in api.list("v1", "Node")}
         problems = [problem for name in names if (problem := trouble(name, nodes.get(name)))]
         if not problems:
             return {name: nodes[name] for name in names}
-        if time.monotonic() >= deadline:
+        if waiting.waited_s >= wait_s:
             raise KubeError("\n".join(problems))
-        time.sleep(POLL_S)
+        waiting.again(lambda problems=problems: "; ".join(problems))
 
 
 def trouble(name: str, node: Object | None) -> str:

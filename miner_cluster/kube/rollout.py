@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from miner_cluster.kube.api import Api, ApiError, KubeError, Object
 from miner_cluster.kube.prune import title
+from miner_cluster.kube.waiting import Wait
 
 WORKLOADS = {"Deployment", "StatefulSet", "DaemonSet", "Job"}
 # Waiting reasons that no amount of waiting mends.
 HOPELESS = {"ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError"}
 HOPELESS_AFTER_S = 20
 LOG_LINES = 12
-POLL_S = 0.5
 
 
 def pending(obj: Object) -> str | None:
@@ -66,25 +65,17 @@ def hopeless(pods: Iterable[Object]) -> bool:
     )
 
 
-def wait(
-    api: Api,
-    objects: Sequence[Object],
-    *,
-    timeout_s: float,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
-) -> None:
+def wait(api: Api, objects: Sequence[Object], *, timeout_s: float, waiting: Wait) -> None:
     """Wait until every workload among `objects` is rolled out.
 
     Raises:
         KubeError: one is not, in time or ever; the message holds its pods' states, last log lines and events.
     """
-    started = clock()
     left = workloads(objects)
     while left:
         states = [(obj, api.call("GET", _path(api, obj))) for obj in left]
         left = [obj for obj, now in states if pending(now)]
-        waited = clock() - started
+        waited = waiting.waited_s
         for obj, now in states:
             if (reason := failed(now)) is not None:
                 raise KubeError(f"{title(obj)} failed: {reason}\n{explain(api, now)}")
@@ -96,7 +87,11 @@ def wait(
             names = ", ".join(title(obj) for obj, _ in missing)
             raise KubeError(f"Not ready after {waited:.0f} s: {names}\n{told}")
         if left:
-            sleep(POLL_S)
+            waiting.again(
+                lambda states=states: "; ".join(
+                    f"{title(obj)}: {lacks}" for obj, now in states if (lacks := pending(now))
+                )
+            )
 
 
 def workloads(objects: Iterable[Object]) -> list[Object]:

@@ -20,6 +20,8 @@ from miner_cluster.inventory import load_inventory
 
 ROOT = Path(__file__).resolve().parents[2]
 T = TypeVar("T")
+#: where a failure begins in what Ansible and Molecule print
+TROUBLE = re.compile(r"^.*(\[ERROR\]|fatal: ).*$", re.MULTILINE)
 RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
 
 
@@ -37,8 +39,10 @@ class Run:
         return {match[1]: int(match[3]) for match in RECAP.finditer(self.output)}
 
     def ok(self) -> Run:
-        """Return this run; an AssertionError with the end of its output when it failed."""
-        assert self.code == 0, f"exit code {self.code}\n{self.output[-6000:]}"
+        """Return this run; an AssertionError with its first failure and its end when it failed."""
+        found = TROUBLE.search(self.output)
+        first = self.output[found.start() :][:4000] if found else ""
+        assert self.code == 0, f"exit code {self.code}\n{first}\n…\n{self.output[-2000:]}"
         return self
 
 

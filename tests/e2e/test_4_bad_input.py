@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.lab import Lab, Run
+from tests.e2e.lab import Lab, Run, wait_for
 
 Edited = Callable[[Callable[[str], str]], Run]
 
@@ -57,3 +57,27 @@ def test_a_run_config_with_an_empty_string_is_refused_with_its_line(lab: Lab, tm
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text("project: demo\ndownload:\n  blocked_hashtag_patterns: ''\n")
     refused(lab.play("site.yml", "-e", f"run_config={wrong}"), "wrong.yaml:3", "blocked_hashtag_patterns")
+
+
+@pytest.fixture
+def spoilt(lab: Lab) -> Iterator[str]:
+    """A machine that says it runs an old system and on which another program has the kubelet's port."""
+    node = list(lab.nodes())[-1]
+    spoil = (
+        "systemctl stop k3s-agent && systemd-run --quiet --unit=squatter python3 -m http.server 10250 && "
+        "sed s/12/9/g /etc/os-release > /run/os-release && mount --bind /run/os-release /etc/os-release"
+    )
+    try:
+        assert lab.ssh(node, spoil).returncode == 0
+        wait_for("the port is taken", lambda: ":10250 " in lab.ssh(node, "ss -Hltn").stdout, timeout_s=20)
+        yield node
+    finally:
+        mend = "umount /etc/os-release; systemctl stop squatter; systemctl start k3s-agent"
+        assert lab.ssh(node, mend).returncode == 0
+
+
+def test_everything_in_the_way_on_the_machines_is_told_at_once(edited: Edited, spoilt: str) -> None:
+    refused(
+        edited(lambda text: text.replace("disk_limit_mb: 2048", "disk_limit_mb: 999999")),
+        *(spoilt, "runs Debian GNU/Linux 9", "port 10250 is taken by python3", "disk_limit_mb: 999999"),
+    )

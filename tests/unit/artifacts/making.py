@@ -50,7 +50,7 @@ def shell_recipe(script: str, log: Path, *, name: str = "thing") -> Recipe:
 
 def quiet_store(root: Path) -> Store:
     """Return a store that says nothing."""
-    return Store(root=root, progress=Progress(stream=None))
+    return Store(root=root, progress=Progress(write=None))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import pytest
 from miner_cluster.kube.absent import present, refuse_foreign, remove
 from miner_cluster.kube.api import Api, KubeError
 from miner_cluster.kube.prune import delete, find_leftovers
+from miner_cluster.kube.waiting import Wait
 from tests.modules import load_module
 from tests.unit.kube.conftest import NAMESPACE, obj
 from tests.unit.kube.fake_api import FakeApi
@@ -62,7 +63,7 @@ def test_what_renders_to_nothing_prunes_nothing(
     monkeypatch.setattr(loaded, "Api", lambda _: api)
     params = {"kubeconfig": "x", "objects": [], "phases": phases, "namespaces": ["data-miner"], "wait_s": 0}
     with pytest.raises(KubeError, match="Nothing was deleted"):
-        loaded.run(params, check=False) if module == "kube_diff" else loaded.settle(params, check=False)
+        loaded.run(params, check=False)
     assert {request[0] for request in api.requests} == {"GET"}
 
 
@@ -94,15 +95,17 @@ def test_our_namespace_goes_and_twice_is_fine() -> None:
     api = FakeApi(NAMESPACE)
     found = present(api, [NAMESPACE])
     refuse_foreign(found)
-    remove(api, found, timeout_s=1)
+    remove(api, found, timeout_s=1, waiting=Wait())
     assert present(api, [NAMESPACE]) == []
 
 
 def test_a_namespace_that_does_not_end_names_the_pods_in_it() -> None:
     pod = obj("Pod", "download-worker-0", spec={"nodeName": "lab-agent-2"})
     api = FakeApi({**NAMESPACE, "metadata": {**NAMESPACE["metadata"], "deletionTimestamp": "now"}}, pod)
-    now = iter(range(100))
+    now, said = iter(range(100)), list[str]()
+    waiting = Wait(said.append, clock=lambda: float(next(now)), sleep=lambda _: None)
+    found = present(api, [NAMESPACE])
     with pytest.raises(KubeError, match=r"(?s)Not gone after .*pod download-worker-0 on lab-agent-2"):
-        remove(
-            api, present(api, [NAMESPACE]), timeout_s=3, clock=lambda: float(next(now)), sleep=lambda _: None
-        )
+        remove(api, found, timeout_s=20, waiting=waiting)
+    assert said
+    assert "not gone yet: Namespace data-miner, pods download-worker-0" in said[0]

@@ -11,6 +11,7 @@ from miner_cluster.cluster import CHECKOUT, Cluster, resolve_cluster
 from miner_cluster.config_file import load_cluster_file
 from miner_cluster.kube.api import KubeError
 from miner_cluster.kube.look import settled_counts
+from miner_cluster.kube.waiting import Wait
 from miner_cluster.report import Look, as_text, build, image_problems, project_problems, table
 from tests.modules import load_module
 from tests.unit.kube.conftest import obj
@@ -184,6 +185,7 @@ class Answers:
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
         self.asked = 0
+        self.said: list[str] = []
 
     def read(self) -> dict[str, Any]:
         answer = self.answers[min(self.asked, len(self.answers) - 1)]
@@ -194,9 +196,8 @@ class Answers:
         return found
 
     def wait(self, wait_s: float = 10) -> dict[str, Any]:
-        return settled_counts(
-            self.read, "demo", wait_s=wait_s, clock=lambda: float(self.asked), sleep=lambda _: None
-        )
+        waiting = Wait(self.said.append, clock=lambda: float(self.asked), sleep=lambda _: None)
+        return settled_counts(self.read, "demo", wait_s=wait_s, waiting=waiting)
 
 
 def test_a_project_with_frames_is_not_waited_for() -> None:
@@ -215,6 +216,14 @@ def test_a_new_project_is_waited_for_until_its_queue_is_empty() -> None:
 def test_the_wait_for_a_new_project_ends_without_an_error() -> None:
     answers = Answers({"demo": project(0, download=BUSY)})
     assert answers.wait(wait_s=5) == {"demo": project(0, download=BUSY)}
+
+
+def test_the_wait_tells_how_far_the_project_is() -> None:
+    answers = Answers(*[{"demo": project(3, download=BUSY)}] * 20, {"demo": project(9, download=IDLE)})
+    answers.answers[0] = {}
+    answers.wait(wait_s=30)
+    assert len(answers.said) == 4
+    assert "3 frames" in answers.said[0]
 
 
 def test_a_database_that_does_not_answer_is_an_error_after_the_wait() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from miner_cluster.kube.api import KubeError
 from miner_cluster.kube.rollout import not_settled, pending, trouble, wait
+from miner_cluster.kube.waiting import Wait
 from tests.unit.kube.conftest import obj
 from tests.unit.kube.fake_api import FakeApi
 
@@ -75,7 +76,8 @@ def sick_pod(**status: Any) -> dict[str, Any]:
 def run(api: FakeApi, timeout_s: float = 5) -> None:
     now = iter(range(1000))
     lagging = [item for item in api.objects.values() if item["kind"] != "Pod"]
-    wait(api, lagging, timeout_s=timeout_s, clock=lambda: float(next(now)), sleep=lambda _: None)
+    waiting = Wait(clock=lambda: float(next(now)), sleep=lambda _: None)
+    wait(api, lagging, timeout_s=timeout_s, waiting=waiting)
 
 
 def test_in_time_nothing_is_said() -> None:

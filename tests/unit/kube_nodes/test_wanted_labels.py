@@ -9,14 +9,20 @@ import pytest
 from filter_plugins.node_labels import node_labels
 
 
+def found(gpus: list[str]) -> dict[str, Any]:
+    """The variables of n1 after preflight has looked at it."""
+    return {"n1": {"_preflight_look": {"facts": {"nvidia": {"gpus": gpus, "missing": []}}}}}
+
+
 @pytest.mark.parametrize(
     ("gpu", "found", "label"),
     [
-        (None, {"n1": {"nvidia_found": {"gpus": ["0000:01:00.0"]}}}, {"data-miner/gpu": "true"}),
-        (None, {"n1": {"nvidia_found": {"gpus": []}}}, {}),
+        (None, found(["0000:01:00.0"]), {"data-miner/gpu": "true"}),
+        (None, found([]), {}),
         (None, {"n1": {}}, {"data-miner/gpu": None}),
         (None, {}, {"data-miner/gpu": None}),
-        (False, {"n1": {"nvidia_found": {"gpus": ["0000:01:00.0"]}}}, {}),
+        (None, {"n1": {"_preflight_look": {"msg": "away"}}}, {"data-miner/gpu": None}),
+        (False, found(["0000:01:00.0"]), {}),
     ],
 )
 def test_the_gpu_label(gpu: bool | None, found: dict[str, Any], label: dict[str, Any]) -> None:
