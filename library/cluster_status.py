@@ -134,6 +134,6 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:  # noqa: ARG0
     report = see(params)
     waiting = Wait(Display().display)
     while report["problems"] and waiting.waited_s < min(params["wait_s"], SETTLE_S):
-        waiting.again(lambda report=report: "; ".join(report["problems"]), POLL_S)
+        waiting.again("; ".join, report["problems"], poll_s=POLL_S)
         report = see(params)
     return {"changed": False, "report": report, "text": as_text(report), "problems": report["problems"]}

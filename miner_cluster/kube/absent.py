@@ -58,7 +58,7 @@ def remove(api: Api, found: Sequence[Object], *, timeout_s: float, waiting: Wait
         if left and waiting.waited_s > timeout_s:
             raise KubeError(_stuck(api, left, waiting.waited_s))
         if left:
-            waiting.again(lambda left=left: f"not gone yet: {_pods_left(api, left)}")
+            waiting.again(_not_gone, api, left)
 
 
 def _path(api: Api, obj: Object) -> str:
@@ -91,10 +91,10 @@ def _pods(api: Api, left: Sequence[Object]) -> list[Object]:
     return pods
 
 
-def _pods_left(api: Api, left: Sequence[Object]) -> str:
+def _not_gone(api: Api, left: Sequence[Object]) -> str:
     names = ", ".join(title(obj) for obj in left)
     pods = [pod["metadata"]["name"] for pod in _pods(api, left)]
-    return f"{names}, pods {', '.join(pods[:_SHOWN])}" if pods else names
+    return f"not gone yet: {names}" + (f", pods {', '.join(pods[:_SHOWN])}" if pods else "")
 
 
 def _stuck(api: Api, left: Sequence[Object], waited_s: float) -> str:

@@ -97,7 +97,7 @@ def settled_counts(read: Callable[[], Counts], project: str, *, wait_s: float, w
         except KubeError as error:
             if waiting.waited_s >= wait_s:
                 raise
-            waiting.again(lambda error=error: str(error), POLL_S)
+            waiting.again(str, error, poll_s=POLL_S)
         else:
             now = found.get(project)
             fresh = fresh or (bool(project) and (now is None or now["frames"] == 0))
@@ -105,7 +105,7 @@ def settled_counts(read: Callable[[], Counts], project: str, *, wait_s: float, w
             settled = now is not None and seeded and busy(now) == 0
             if not fresh or waiting.waited_s >= wait_s or settled:
                 return found
-            waiting.again(lambda now=now: _progress(project, now), POLL_S)
+            waiting.again(_progress, project, now, poll_s=POLL_S)
 
 
 def _progress(project: str, now: Any) -> str:

@@ -86,7 +86,7 @@ def ready_nodes(api: Api, names: list[str], *, wait_s: float, waiting: Wait) -> 
             return {name: nodes[name] for name in names}
         if waiting.waited_s >= wait_s:
             raise KubeError("\n".join(problems))
-        waiting.again(lambda problems=problems: "; ".join(problems))
+        waiting.again("; ".join, problems)
 
 
 def trouble(name: str, node: Object | None) -> str:

@@ -87,11 +87,11 @@ def wait(api: Api, objects: Sequence[Object], *, timeout_s: float, waiting: Wait
             names = ", ".join(title(obj) for obj, _ in missing)
             raise KubeError(f"Not ready after {waited:.0f} s: {names}\n{told}")
         if left:
-            waiting.again(
-                lambda states=states: "; ".join(
-                    f"{title(obj)}: {lacks}" for obj, now in states if (lacks := pending(now))
-                )
-            )
+            waiting.again(_in_words, states)
+
+
+def _in_words(states: Iterable[tuple[Object, Object]]) -> str:
+    return "; ".join(f"{title(obj)}: {lacks}" for obj, now in states if (lacks := pending(now)))
 
 
 def workloads(objects: Iterable[Object]) -> list[Object]:

@@ -36,10 +36,10 @@ class Wait:
         """Seconds since the wait began."""
         return self.clock() - self._started
 
-    def again(self, missing: Callable[[], str], poll_s: float = POLL_S) -> None:
-        """Pause before the next look, and tell what is ``missing`` when it is time to."""
+    def again(self, missing: Callable[..., str], *seen: object, poll_s: float = POLL_S) -> None:
+        """Pause before the next look; when it is time to tell, tell what ``missing(*seen)`` returns."""
         now = self.clock()
         if now - self._told >= TELL_S:
             self._told = now
-            self.say(f"  {now - self._started:.0f} s: {missing()}")
+            self.say(f"  {now - self._started:.0f} s: {missing(*seen)}")
         self.sleep(poll_s)
