@@ -76,7 +76,8 @@ from typing import Any
 from miner_cluster.app_config import as_variables, load_miner_config
 from miner_cluster.cluster import as_cluster
 from miner_cluster.explain import explain
-from miner_cluster.manifests import WORKER_UID, plan
+from miner_cluster.manifest_item import WORKER_UID
+from miner_cluster.manifests import plan
 from miner_cluster.rendering import require_templates
 from miner_cluster.requests import total_requests
 

@@ -9,6 +9,11 @@ from typing import Any
 from miner_cluster import pods
 from miner_cluster.cluster import Cluster
 
+CONFIG_MAP = "data-miner-config"
+DATABASE = "data_miner"
+#: the user of the workers' image
+WORKER_UID = 10001
+
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
@@ -35,3 +40,21 @@ def common(cluster: Cluster, *, phase: str, namespace: str, name: str, component
 def image_annotation(images: Mapping[str, str], reference: str) -> dict[str, str]:
     """Return the annotation that rolls a pod when its image changes; none where its ID is unknown."""
     return {"data-miner/image-id": images[reference]} if reference in images else {}
+
+
+def app_common(cluster: Cluster, phase: str, name: str, component: str) -> dict[str, Any]:
+    """Return the inputs that every template of the application's namespace has."""
+    return common(cluster, phase=phase, namespace=cluster.namespace, name=name, component=component)
+
+
+def app_image(cluster: Cluster) -> str:
+    """Return the reference of the workers' image."""
+    return f"{cluster.image.name}:{cluster.image.tag}"
+
+
+def database_env() -> dict[str, pods.EnvValue]:
+    """Return how a pod gets at the database."""
+    return {
+        "DATABASE_URL": {"config_map": CONFIG_MAP, "key": "DATABASE_URL"},
+        "PGPASSWORD": {"secret": "postgres", "key": "password"},
+    }

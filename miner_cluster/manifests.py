@@ -11,16 +11,22 @@ from typing import Any
 
 from miner_cluster import pods
 from miner_cluster.app_config import MinerConfig
-from miner_cluster.cluster import Cluster, ResolvedInfrastructure, ResolvedWorker
-from miner_cluster.manifest_item import Item, common, image_annotation
+from miner_cluster.cluster import Cluster, ResolvedWorker
+from miner_cluster.manifest_item import (
+    CONFIG_MAP,
+    DATABASE,
+    WORKER_UID,
+    Item,
+    app_common,
+    app_image,
+    database_env,
+    image_annotation,
+)
+from miner_cluster.manifests_infrastructure import infrastructure_items, infrastructure_policies
 from miner_cluster.manifests_storage import storage_items
 
 PHASES = ("seaweedfs", "namespace", "config", "policies", "infrastructure", "workers")
-CONFIG_MAP = "data-miner-config"
 PLUGINS_CONFIG_MAP = "yt-dlp-plugins"
-DATABASE = "data_miner"
-#: the user of the workers' image
-WORKER_UID = 10001
 _CONFIG_DIR = "/etc/data-miner"
 _PLUGINS_DIR = "/etc/data-miner-plugins"
 #: after the workers' own grace, for the interpreter to end
@@ -41,23 +47,14 @@ def plan(cluster: Cluster, config: MinerConfig, images: Mapping[str, str]) -> li
         *_namespace(cluster),
         *_config(cluster, config),
         *_policies(cluster),
-        *_infrastructure(cluster, images),
-        *_migration(cluster, images),
+        *infrastructure_policies(cluster),
+        *infrastructure_items(cluster, images),
         *_workers(cluster, config, images),
     ]
 
 
-def app_image(cluster: Cluster) -> str:
-    """Return the reference of the workers' image."""
-    return f"{cluster.image.name}:{cluster.image.tag}"
-
-
-def _common(cluster: Cluster, phase: str, name: str, component: str) -> dict[str, Any]:
-    return common(cluster, phase=phase, namespace=cluster.namespace, name=name, component=component)
-
-
 def _namespace(cluster: Cluster) -> Iterator[Item]:
-    shared = _common(cluster, "namespace", cluster.namespace, "namespace")
+    shared = app_common(cluster, "namespace", cluster.namespace, "namespace")
     yield Item(
         phase="namespace",
         template="namespace/namespace.yaml.j2",
@@ -78,7 +75,7 @@ def _config(cluster: Cluster, config: MinerConfig) -> Iterator[Item]:
         phase="config",
         template="config/configmap.yaml.j2",
         path="config/configmap.yaml",
-        vars=_common(cluster, "config", CONFIG_MAP, "config") | {"data": data},
+        vars=app_common(cluster, "config", CONFIG_MAP, "config") | {"data": data},
         key="k3s_app_overrides",
     )
     if config.plugins:
@@ -86,7 +83,7 @@ def _config(cluster: Cluster, config: MinerConfig) -> Iterator[Item]:
             phase="config",
             template="config/configmap.yaml.j2",
             path="config/yt-dlp-plugins-configmap.yaml",
-            vars=_common(cluster, "config", PLUGINS_CONFIG_MAP, "config") | {"data": config.plugins},
+            vars=app_common(cluster, "config", PLUGINS_CONFIG_MAP, "config") | {"data": config.plugins},
             key="yt_dlp_plugins",
         )
 
@@ -96,86 +93,15 @@ def _policies(cluster: Cluster) -> Iterator[Item]:
         phase="policies",
         template="policies/default-deny.yaml.j2",
         path="policies/default-deny-networkpolicy.yaml",
-        vars=_common(cluster, "policies", "default-deny", "policy"),
+        vars=app_common(cluster, "policies", "default-deny", "policy"),
         key="cluster.namespace",
-    )
-    if postgres := cluster.infrastructure.get("postgres"):
-        yield Item(
-            phase="policies",
-            template="policies/postgres.yaml.j2",
-            path="policies/postgres-networkpolicy.yaml",
-            vars=_common(cluster, "policies", "postgres", "policy") | {"port": postgres.port},
-            key="infrastructure.postgres",
-        )
-
-
-def _infrastructure(cluster: Cluster, images: Mapping[str, str]) -> Iterator[Item]:
-    for name, service in cluster.infrastructure.items():
-        shared = _common(cluster, "infrastructure", name, "infrastructure")
-        yield Item(
-            phase="infrastructure",
-            template=f"infrastructure/{name}.yaml.j2",
-            path=f"infrastructure/{name}-{service.kind.lower()}.yaml",
-            vars=shared | _service_vars(cluster, name, service, images),
-            key=f"infrastructure.{name}",
-        )
-        yield Item(
-            phase="infrastructure",
-            template="infrastructure/service.yaml.j2",
-            path=f"infrastructure/{name}-service.yaml",
-            vars=shared
-            | {
-                "port": service.port,
-                "node_port": service.node_port,
-                "headless": service.kind == "StatefulSet" and service.node_port is None,
-            },
-            key=f"infrastructure.{name}",
-        )
-
-
-def _service_vars(
-    cluster: Cluster, name: str, service: ResolvedInfrastructure, images: Mapping[str, str]
-) -> dict[str, Any]:
-    return {
-        "kind": service.kind,
-        "image": service.image,
-        "replicas": service.replicas,
-        "port": service.port,
-        "preset": cluster.resource_presets[service.preset].model_dump(),
-        "pod_annotations": image_annotation(images, service.image),
-        "host": cluster.servers[0],
-        "data_dir": f"{cluster.storage.db_path}/{name}",
-        "database": DATABASE,
-    }
-
-
-def _migration(cluster: Cluster, images: Mapping[str, str]) -> Iterator[Item]:
-    """The Job that brings the database's schema up to date: a new one for each image."""
-    if "postgres" not in cluster.infrastructure or not cluster.workers:
-        return
-    image = app_image(cluster)
-    suffix = f"-{images[image].removeprefix('sha256:')[:8]}" if image in images else ""
-    yield Item(
-        phase="infrastructure",
-        template="infrastructure/db-migrate.yaml.j2",
-        path="infrastructure/db-migrate-job.yaml",
-        vars=_common(cluster, "infrastructure", f"db-migrate{suffix}", "migration")
-        | {
-            "image": image,
-            "pull_policy": cluster.image.pull_policy,
-            "pod_annotations": image_annotation(images, image),
-            "env": _database_env(),
-            "uid": WORKER_UID,
-            "preset": cluster.resource_presets[cluster.infrastructure["postgres"].preset].model_dump(),
-        },
-        key="infrastructure.postgres",
     )
 
 
 def _workers(cluster: Cluster, config: MinerConfig, images: Mapping[str, str]) -> Iterator[Item]:
     for stage, worker in cluster.workers.items():
         name = f"{stage}-worker"
-        shared = _common(cluster, "workers", name, "worker")
+        shared = app_common(cluster, "workers", name, "worker")
         yield Item(
             phase="workers",
             template="workers/worker.yaml.j2",
@@ -219,15 +145,8 @@ def _worker_vars(
     }
 
 
-def _database_env() -> dict[str, pods.EnvValue]:
-    return {
-        "DATABASE_URL": {"config_map": CONFIG_MAP, "key": "DATABASE_URL"},
-        "PGPASSWORD": {"secret": "postgres", "key": "password"},
-    }
-
-
 def _worker_env(cluster: Cluster, worker: ResolvedWorker) -> dict[str, pods.EnvValue]:
-    values = _database_env()
+    values = database_env()
     values["LOKI_URL"] = {"config_map": CONFIG_MAP, "key": "LOKI_URL", "optional": True}
     values["DATA_MINER_CONFIG"] = f"{_CONFIG_DIR}/config.yaml"
     values["DATA_MINER_SHARED_MOUNT"] = cluster.storage.seaweedfs_mount
