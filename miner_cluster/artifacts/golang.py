@@ -41,23 +41,23 @@ def go_build(
     Raises:
         ArtifactError: a module can't be fetched, or doesn't compile.
     """
-    root = shop.scratch / "go"
-    unpack_tree(shop, shop.need(toolchain), "go/", root, without=_UNUSED)
     flags = ["-s", "-w", *(f"-X={name}={value}" for name, value in (variables or {}).items())]
     options = ["-trimpath", f"-ldflags={' '.join(flags)}"]
+    go(shop, toolchain, module, "build", *options, "-o", output, package)
+
+
+def go(shop: Workshop, toolchain: Recipe, module: Path, *argv: str | Path) -> str:
+    """Run the compiler's program in the directory of a go.mod and return what it printed.
+
+    Raises:
+        ArtifactError: it failed; with the end of what it printed.
+    """
+    root = shop.scratch / "go"
+    unpack_tree(shop, shop.need(toolchain), "go/", root, without=_UNUSED)
     # Two builds of nearly the same sources take as long side by side as one after the other, where the second
     # finds most of it compiled.
     with shop.alone(f"go-{module.name}"):
-        shop.run(
-            root / "bin" / "go",
-            "build",
-            *options,
-            "-o",
-            output,
-            package,
-            cwd=module,
-            env=_environment(shop, root),
-        )
+        return shop.run(root / "bin" / "go", *argv, cwd=module, env=_environment(shop, root))
 
 
 def _environment(shop: Workshop, root: Path) -> dict[str, str]:
