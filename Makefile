@@ -45,11 +45,11 @@ site: lab ## Bring the cluster up, or back into shape (INVENTORY=inventory/produ
 
 .PHONY: status
 status: venv ## Show nodes, workloads, storage and the projects' counts
-	@$(PLAY) playbooks/status.yml
+	@$(PLAY) playbooks/status.yml $(ARGS)
 
 .PHONY: doctor
 doctor: venv ## Check every machine and say what to do about each problem
-	@$(PLAY) playbooks/preflight.yml
+	@$(PLAY) playbooks/preflight.yml $(ARGS)
 
 .PHONY: test
 test: lint unit ## Lint and test; needs no lab and leaves nothing running

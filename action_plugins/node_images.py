@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from miner_cluster.images.layout import OciImage, read_image
 from miner_cluster.images.names import normalise
 
 _MODULE = "node_images"
+#: of what is about to be sent: followed by the process's id
+_PREFIX = "sending-"
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -54,12 +57,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         node = (task_vars or {}).get("inventory_hostname", "")
         progress = Progress(Display().display, interval_s=5.0)
         progress.say(f"{node}: sending {megabytes(size)} in {len(blobs)} blobs for {', '.join(images)}")
+        _sweep(cache_root())
         directory = self._make_tmp_path()
         try:
             remote = self._connection._shell.join_path(directory, "images.tar")
             with (
                 progress.during(node, "sending images"),
-                tempfile.NamedTemporaryFile(dir=cache_root(), prefix="sending-", suffix=".tar") as local,
+                tempfile.NamedTemporaryFile(dir=cache_root(), prefix=f"{_PREFIX}{os.getpid()}-") as local,
             ):
                 write_archive(Path(local.name), images, present)
                 self._transfer_file(local.name, remote)
@@ -74,6 +78,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             module_name=_MODULE, module_args=dict(self._task.args) | arguments, task_vars=task_vars
         )
         return result
+
+
+def _sweep(directory: Path) -> None:
+    """Remove what a killed run was about to send."""
+    for path in directory.glob(f"{_PREFIX}*"):
+        if not Path("/proc", path.name.split("-")[1]).exists():
+            path.unlink(missing_ok=True)
 
 
 def _read(paths: dict[str, str]) -> dict[str, OciImage]:

@@ -79,7 +79,7 @@ def make(data: dict[str, Any], store: Store, *, check_mode: bool) -> dict[str, A
     Raises:
         MinerError: something can't be had.
     """
-    wanted = plan(as_cluster(data), store)
+    wanted = plan(as_cluster(data), store, look_only=check_mode)
     lacking = missing(wanted, store)
     if not check_mode:
         ensure_all(store, wanted.recipes())

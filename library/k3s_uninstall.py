@@ -19,6 +19,10 @@ options:
     type: str
     choices: [absent, stopped]
     default: absent
+  unmounted_before:
+    description: Whether this run has unmounted SeaweedFS by now; under check mode it would have.
+    type: bool
+    default: false
   record:
     description: The record of M(node_state).
     type: path
@@ -60,15 +64,18 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "state": {"type": "str", "choices": ["absent", "stopped"], "default": "absent"},
+            "unmounted_before": {"type": "bool", "default": False},
             "record": {"type": "path", "default": PATH},
         },
         supports_check_mode=True,
     )
-    act = stop_k3s if module.params["state"] == "stopped" else remove_k3s
+    options, check = module.params, module.check_mode
     changes: list[str] = []
     try:
-        if "k3s" in read(Path(module.params["record"])):
-            changes = act(check=module.check_mode)
+        if "k3s" in read(Path(options["record"])):
+            pretended = check and options["unmounted_before"]
+            stops = options["state"] == "stopped"
+            changes = stop_k3s(check=check) if stops else remove_k3s(check=check, mounts_gone=pretended)
     except (StateError, UnmountError) as error:
         module.fail_json(msg=str(error))
     except OSError as error:

@@ -51,7 +51,8 @@ facts:
     - C(uid), C(python) (major and minor), C(os) (id and version), C(os_name), C(arch), C(cores),
       C(memory_bytes), C(time_s), C(fuse), C(systemd).
     - C(disks), of each path the C(device) and its C(free_bytes) and C(total_bytes); C(volume_bytes);
-      C(data_dirs), those of the given ones that something lies in.
+      C(data_dirs), those of the given ones that something lies in; C(recorded_data), directories of data
+      that we made and that something lies in.
     - C(ports), of each wanted port that something listens on, who that is and whether it is C(k3s).
     - C(nvidia), the C(gpus) (PCI addresses, or device nodes of the driver where the bus can't be seen) and
       what is C(missing) before containers can use one, a sentence each with the remedy.
@@ -115,6 +116,15 @@ def recorded(text: str, path: str) -> bool:
         return names(json.loads(text))
     except ValueError:
         return False
+
+
+def recorded_data(text: str) -> list[str]:
+    """Return the directories of data that a record (JSON) names; none where it is no record."""
+    try:
+        names = json.loads(text)["names"].values()
+        return sorted(path for name in names for path, kind in name["directories"].items() if kind["data"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return []
 
 
 def read(path: str) -> str:
@@ -226,6 +236,7 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
         "systemd": Path("/run/systemd/system").is_dir(),
         "disks": {path: disk(path) for path in params["paths"]},
         "data_dirs": [path for path in params["data_dirs"] if holds_something(path)],
+        "recorded_data": [path for path in recorded_data(read(params["record"])) if holds_something(path)],
         "volume_bytes": files_bytes(params["volume_dir"]) if params["volume_dir"] else 0,
         "ports": {
             str(port): who for port, who in owners({inode: port for port, inode in held.items()}).items()

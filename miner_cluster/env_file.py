@@ -32,11 +32,13 @@ def secret(name: str, environ: Mapping[str, str], env_file: Path = ENV_FILE) -> 
     """Return a secret: from the environment, else from the file; empty where neither has it.
 
     Raises:
-        MinerError: there is a file that can't be read.
+        MinerError: there is a file that can't be read, or that others can read.
     """
     if value := environ.get(name, ""):
         return value
     try:
+        if env_file.stat().st_mode & 0o077:
+            raise MinerError(f"{env_file} can be read by others and holds secrets; run: chmod 600 {env_file}")
         return parse_env(env_file.read_text("utf-8")).get(name, "")
     except FileNotFoundError:
         return ""

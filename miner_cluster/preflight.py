@@ -8,7 +8,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from miner_cluster.cluster import Cluster, ResolvedNode
@@ -82,6 +82,7 @@ def node_troubles(
         *_clock(node, skew_s),
         *_disks(cluster, node, facts),
         *_installs(cluster, node, facts),
+        *_left_data(cluster, node, facts),
     ]
 
 
@@ -193,6 +194,20 @@ def _installs(cluster: Cluster, node: ResolvedNode, facts: Mapping[str, Any]) ->
         yield Trouble(where=node.name, found=f"port {port} is taken by {owner['who']}", remedy=remedy)
 
 
+def _left_data(cluster: Cluster, node: ResolvedNode, facts: Mapping[str, Any]) -> Iterator[Trouble]:
+    """Data where the configuration does not look any more: everything would start empty beside it."""
+    wanted = {"storage.db_path": cluster.storage.db_path, "seaweedfs.data_dir": cluster.seaweedfs.data_dir}
+    left = [path for path in facts["recorded_data"] if str(PurePosixPath(path).parent) not in wanted.values()]
+    if left:
+        yield Trouble(
+            where=node.name,
+            found=f"data of this cluster lies in {', '.join(left)}, and "
+            + ", ".join(f"{key} is {path}" for key, path in wanted.items()),
+            remedy="write the old path back into cluster_config.yaml, or run ansible-playbook teardown.yml "
+            "with it and move the data before you change it",
+        )
+
+
 def capacity_troubles(cluster: Cluster, facts: Mapping[str, Mapping[str, Any]]) -> list[Trouble]:
     """Return which pods would not find a place, however they are spread.
 
@@ -205,6 +220,7 @@ def capacity_troubles(cluster: Cluster, facts: Mapping[str, Mapping[str, Any]]) 
     """
     if set(facts) != set(cluster.nodes):
         return []
+    gpus = {name for name in facts if facts[name]["nvidia"]["gpus"]}
     remedy = "lower resource_presets or replicas in cluster_config.yaml, or add machines"
     free = {name: (facts[name]["cores"] * 1000, facts[name]["memory_bytes"]) for name in facts}
     for name, fixed in fixed_requests(cluster).items():
@@ -216,13 +232,15 @@ def capacity_troubles(cluster: Cluster, facts: Mapping[str, Mapping[str, Any]]) 
             total = _cpu(cpu - free[name][0])
             found = f"has {_cpu(cpu)} cores, and pods that must run here request {total}: {wanted}"
             return [Trouble(where=name, found=found, remedy=remedy)]
-    return _floating(cluster, free, remedy)
+    return _floating(cluster, free, gpus, remedy)
 
 
-def _floating(cluster: Cluster, free: dict[str, tuple[int, int]], remedy: str) -> list[Trouble]:
+def _floating(
+    cluster: Cluster, free: dict[str, tuple[int, int]], gpus: set[str], remedy: str
+) -> list[Trouble]:
     """Place the pods that may choose, the largest first, each where most is left."""
     for request in sorted(floating_requests(cluster), key=lambda r: (-r.cpu, -r.memory)):
-        names = [name for name, node in cluster.nodes.items() if _may_run(node, request)]
+        names = [name for name, node in cluster.nodes.items() if _may_run(node, request, gpus)]
         fitting = [name for name in names if free[name][0] >= request.cpu and free[name][1] >= request.memory]
         if not fitting:
             left = "; ".join(f"{name} {_cpu(free[name][0])}, {_size(free[name][1])}" for name in names)
@@ -236,10 +254,14 @@ def _floating(cluster: Cluster, free: dict[str, tuple[int, int]], remedy: str) -
     return []
 
 
-def _may_run(node: ResolvedNode, request: Request) -> bool:
+def _may_run(node: ResolvedNode, request: Request, gpus: set[str]) -> bool:
     if node.storage_only:
         return False
-    return {"all": True, "master": node.role == "server", "gpu": node.gpu is not False}[request.schedule_on]
+    return {
+        "all": True,
+        "master": node.role == "server",
+        "gpu": node.name in gpus if node.gpu is None else node.gpu,
+    }[request.schedule_on]
 
 
 def away_trouble(cluster: Cluster, name: str, reason: str) -> Trouble:
@@ -263,13 +285,16 @@ def login_trouble(cluster: Cluster, name: str, reason: str) -> Trouble:
     words = text.lower()
     if "host key" in words or "host identification" in words:
         known = PurePosixPath(cluster.state_dir) / "known_hosts"
-        remedy = f"compare its key, then: ssh-keyscan -p {ssh.port} {node.ip} >> {known}"
+        remedy = (
+            f"mkdir -p {known.parent}; ssh-keyscan -p {ssh.port} {node.ip} >> {known}; and compare its key"
+        )
     elif "sudo" in words or "become" in words or "privilege" in words:
         remedy = "give the user passwordless sudo, or pass --ask-become-pass"
     elif "python" in words and "not found" in words:
         remedy = "install python3 there: apt-get install python3"
     elif "permission denied" in words or "authentication" in words:
-        remedy = f"give it the public key: ssh-copy-id -i {ssh.key} -p {ssh.port} {login}"
+        make = "" if Path(ssh.key).expanduser().exists() else f"ssh-keygen -t ed25519 -f {ssh.key}; "
+        remedy = f"give it the public key: {make}ssh-copy-id -i {ssh.key} -p {ssh.port} {login}"
     else:
         remedy = f"try: ssh -p {ssh.port} -i {ssh.key} {login}"
     return Trouble(where=name, found=f"{login}: {text[:300]}", remedy=remedy)
@@ -281,7 +306,8 @@ def token_trouble(models: Mapping[str, str]) -> Trouble:
     return Trouble(
         where="HF_TOKEN",
         found=f"is not set and is needed to fetch {names}",
-        remedy="write HF_TOKEN=… into .env (cp .env.example .env), or choose local models in the run config",
+        remedy="write HF_TOKEN=… into .env (install -m 600 .env.example .env), or choose local models in "
+        "the run config",
     )
 
 

@@ -37,15 +37,18 @@ def stop_k3s(*, check: bool) -> list[str]:
     return list(_stop_units(check))
 
 
-def remove_k3s(*, check: bool) -> list[str]:
+def remove_k3s(*, check: bool, mounts_gone: bool = False) -> list[str]:
     """Remove everything and return what was done, or would be.
+
+    With ``mounts_gone`` SeaweedFS' mounts do not count: whoever asks what would be done would have unmounted
+    them by then.
 
     Raises:
         StateError: SeaweedFS is mounted, or something can't be removed.
         UnmountError: something stays mounted.
     """
     shared = sorted(point for point, kind in mounts().items() if kind == "fuse.seaweedfs")
-    if shared and not check:  # where it is only asked what would be done, nothing was unmounted before
+    if shared and not mounts_gone:
         raise StateError(
             f"SeaweedFS is still mounted at {', '.join(shared)}; run: ansible-playbook teardown.yml, "
             "which unmounts it first"

@@ -46,11 +46,6 @@ class Session:
         if connection is not None:
             connection.close()
 
-    @property
-    def connected(self) -> bool:
-        """Whether the connection of the last call still stands."""
-        return self._connection is not None
-
     def _open(self) -> Connection:
         if self._connection is None:
             connection = connect(self.url, name=self.name)

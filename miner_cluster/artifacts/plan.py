@@ -32,14 +32,15 @@ class Plan:
         return list({(recipe.name, recipe.key): recipe for recipe in found}.values())
 
 
-def plan(cluster: Cluster, store: Store, *, lab: Path = LAB) -> Plan:
+def plan(cluster: Cluster, store: Store, *, lab: Path = LAB, look_only: bool = False) -> Plan:
     """Return what a cluster needs; looks whether k3s can be fetched where it is not in the cache.
 
     Raises:
-        ArtifactError: something that the configuration names can't be had.
+        ArtifactError: something that the configuration names can't be had; k3s may where one only looks.
     """
     images = debian_image.recipes(lab)
-    program = k3s.choose(store, cluster.k3s_version, lab=lab, stand_in_allowed=cluster.lab is not None)
+    allowed = cluster.lab is not None
+    program = k3s.choose(store, cluster.k3s_version, lab=lab, stand_in_allowed=allowed, look_only=look_only)
     if program.stand_in:
         archives = airgap.recipes(lab)
     else:

@@ -67,6 +67,7 @@ def find_leftovers(
         for obj in leftovers(api.list(api_version, kind, namespace, labelSelector=selector), wanted)
     ]
     _refuse_whole_phases(found, {_phase(obj) for obj in wanted})
+    _refuse_storage(found)
     return found
 
 
@@ -81,6 +82,20 @@ def _refuse_whole_phases(found: Sequence[Object], wanted: set[str]) -> None:
             f"{', '.join(title(obj) for obj in whole)}. Nothing was deleted. Look at cluster_config.yaml; "
             f"where this is meant, run: kubectl -n {namespace} delete {kinds} -l {PHASE_LABEL}={phase}"
         )
+
+
+def _refuse_storage(found: Sequence[Object]) -> None:
+    """Check that no server of the shared storage would go: what it holds would be out of reach."""
+    for obj in found:
+        labels = obj["metadata"].get("labels") or {}
+        if obj["kind"] == "StatefulSet" and labels.get("app.kubernetes.io/component") == "storage":
+            namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
+            raise KubeError(
+                f"{title(obj)} holds files of the shared storage, and cluster_config.yaml has no place for "
+                "it any more; nothing was deleted. Put its node back, or move its files to other nodes first "
+                "(weed shell: volumeServer.evacuate) and run: "
+                f"kubectl -n {namespace} delete statefulset,service {name}"
+            )
 
 
 def _phase(obj: Object) -> str:

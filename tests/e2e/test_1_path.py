@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 
 import pytest
 
@@ -17,7 +18,14 @@ def test_one_command_ends_with_a_table_of_mined_videos(deployed: tuple[Lab, Run]
     shown = re.search(r"project demo: (\d+) videos \(.*\), (\d+) frames", site.output)
     assert shown
     assert min(int(shown[1]), int(shown[2])) > 0
-    assert "k3s v1.31.0+k3s1 is a launcher around upstream's Kubernetes" in site.output
+
+
+def test_the_table_names_every_stand_in(deployed: tuple[Lab, Run]) -> None:
+    lab, site = deployed
+    config = str(lab.inventory / "cluster_config.yaml")
+    artifacts = lab.run(sys.executable, "-m", "miner_cluster.artifacts", "ensure", "--config", config).ok()
+    stand_ins = json.loads(artifacts.output[artifacts.output.index("{") :])["stand_ins"]
+    assert [sentence for sentence in stand_ins if sentence not in site.output] == []
 
 
 def test_every_frame_of_the_demo_project_is_on_the_shared_storage(lab: Lab) -> None:

@@ -57,6 +57,8 @@ def compared(play: Play, home: Path, playbook: str, *arguments: str) -> list[dic
             f"kube_objects_kubeconfig={log}",
             "-e",
             f"app_kubeconfig={log}",
+            "-e",
+            json.dumps({"artifacts": {"images": [], "stand_ins": []}}),
         ),
         *arguments,
         ANSIBLE_ACTION_PLUGINS=str(home / "no-action-plugins"),

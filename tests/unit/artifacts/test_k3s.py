@@ -121,6 +121,12 @@ def test_a_lab_takes_the_stand_in_where_no_release_can_be_reached(store: Store, 
     assert VERSION in recipe.stand_in
 
 
+def test_who_only_looks_gets_no_error(store: Store, offline: None) -> None:
+    recipe = k3s.choose(store, VERSION, lab=LAB, stand_in_allowed=False, look_only=True)
+    assert recipe.name == "k3s"
+    assert store.find(recipe) is None
+
+
 def test_real_machines_get_an_error_that_names_the_directory(store: Store, offline: None) -> None:
     with pytest.raises(ArtifactError) as error:
         choose(store, lab=False)

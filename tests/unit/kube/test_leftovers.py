@@ -71,6 +71,13 @@ def test_where_there_is_nothing_of_a_phase_nothing_needs_to_be_wanted() -> None:
     assert find_leftovers(FakeApi(NAMESPACE), [], ["workers"], ["data-miner"]) == []
 
 
+def test_a_server_of_the_shared_storage_is_never_left_over() -> None:
+    gone = obj("StatefulSet", "volume-box2", phase="workers")
+    gone["metadata"]["labels"]["app.kubernetes.io/component"] = "storage"
+    with pytest.raises(KubeError, match=r"volume-box2 holds files.*nothing was deleted.*statefulset,service"):
+        find(FakeApi(KEPT, gone))
+
+
 def test_secrets_and_namespaces_are_never_left_over() -> None:
     assert find(FakeApi(NAMESPACE, obj("Secret", "postgres"))) == []
 

@@ -46,6 +46,8 @@ def facts() -> Look:
             "systemd": True,
             "disks": {path: dict(disk) for path in paths},
             "data_dirs": [],
+            "recorded_data": [],
+            "nvidia": {"gpus": [], "missing": []},
             "volume_bytes": 0,
             "ports": {},
             "k3s_units": [],

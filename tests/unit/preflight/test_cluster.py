@@ -45,6 +45,23 @@ def test_a_worker_that_finds_no_place_is_named_with_what_is_left(cluster: Cluste
     assert "replicas" in only.remedy
 
 
+@pytest.mark.parametrize(
+    ("said", "found", "fits"), [(None, ["0000:01:00.0"], True), (None, [], False), (True, [], True)]
+)
+def test_a_worker_on_gpus_needs_one_that_is_written_down_or_found(
+    cluster: Cluster, facts: Look, said: bool | None, found: list[str], fits: bool
+) -> None:
+    nodes = {name: node.model_copy(update={"gpu": said}) for name, node in cluster.nodes.items()}
+    extract = cluster.workers["extract"].model_copy(update={"schedule_on": "gpu"})
+    workers = {**cluster.workers, "extract": extract}
+    with_gpus = cluster.model_copy(update={"nodes": nodes, "workers": workers})
+    look = everywhere(with_gpus, facts(cores=8, nvidia={"gpus": found, "missing": []}))
+    problems = capacity_troubles(with_gpus, look)
+    assert [problem.found.endswith("no machine that may run it") for problem in problems] == [True] * (
+        not fits
+    )
+
+
 def test_workers_stay_off_machines_that_only_store(cluster: Cluster, facts: Look) -> None:
     nodes = {
         name: node.model_copy(update={"storage_only": name != "lab-server"})

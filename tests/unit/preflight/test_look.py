@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import threading
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from data_miner.errors import MinerError
 from miner_cluster.env_file import parse_env, secret
 from miner_cluster.reach import unreachable
 from tests.modules import load_module
@@ -78,9 +80,17 @@ def test_an_empty_directory_and_a_new_disk_hold_nothing(tmp_path: Path) -> None:
     assert node_check.holds_something(str(tmp_path))
 
 
+def test_only_directories_of_data_are_read_from_a_record() -> None:
+    directories = {"/data/db/postgres": {"data": True}, "/etc/rancher": {"data": False}}
+    record = json.dumps({"version": 1, "names": {"storage": {"directories": directories}}})
+    assert node_check.recorded_data(record) == ["/data/db/postgres"]
+    assert node_check.recorded_data("") == node_check.recorded_data("[]") == []
+
+
 def test_this_machine_can_be_looked_at() -> None:
     params = {"paths": ["/"], "ports": [], "volume_dir": None, "data_dirs": ["/etc"], "record": "/nowhere"}
     facts = node_check.look(params)
+    assert facts["recorded_data"] == []
     assert facts["data_dirs"] == ["/etc"]
     assert facts["memory_bytes"] > 0
     assert facts["disks"]["/"]["total_bytes"] > 0
@@ -117,9 +127,18 @@ def test_a_dotenv_is_read_as_a_shell_reads_it() -> None:
     assert parse_env(text) == {"A": "1", "B": "x # y", "C": "q", "D": "plain", "E": ""}
 
 
+def test_a_file_of_secrets_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("T=file\n")
+    file.chmod(0o640)
+    with pytest.raises(MinerError, match=r"can be read by others.*chmod 600"):
+        secret("T", {}, file)
+
+
 def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     assert secret("T", {}, file) == ""
+    file.touch(mode=0o600)
     file.write_text("T=file\n")
     assert secret("T", {}, file) == "file"
     assert secret("T", {"T": "environment"}, file) == "environment"

@@ -31,6 +31,11 @@ def test_a_good_machine_is_in_nobodys_way(cluster: Cluster, facts: Look) -> None
         ({"time_s": NOW_S - 3600}, "3599 s behind", "set-ntp true"),
         ({"foreign_units": ["/etc/systemd/system/k3s.service"]}, "did not install", "k3s-uninstall.sh"),
         (
+            {"recorded_data": ["/data/seaweed/volume", "/old/postgres"]},
+            "data of this cluster lies in /old/postgres, and storage.db_path is /data/data_miner_db",
+            "write the old path back",
+        ),
+        (
             {"ports": {"6443": {"who": "haproxy (process 7)", "k3s": False}}},
             "port 6443 is taken by haproxy (process 7)",
             "stop it",
