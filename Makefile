@@ -78,5 +78,9 @@ lock: venv ## Write the lock files anew from pyproject.toml
 	  --no-emit-find-links --no-annotate --group controller --group dev pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	  --no-emit-find-links --no-annotate pyproject.toml -o image/requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	  --no-emit-find-links --no-annotate --constraint image/requirements.lock --group models pyproject.toml -o image/models.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	  --no-emit-find-links --no-annotate --constraint image/models.lock --group torch -o image/torch.lock
 	echo "uv==$$(uv --version | cut -d' ' -f2)" | uv pip compile --quiet --universal --generate-hashes --no-header \
 	  --no-emit-index-url --no-emit-find-links --no-annotate - -o requirements-uv.lock

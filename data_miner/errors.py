@@ -4,6 +4,7 @@
 ``RetryableError``    the item goes back to the queue and is tried again later
 ``SiteBlockedError``  the site refuses us as a whole: the item waits, no attempt is burnt
 ``PermanentError``    the item can never succeed: dead letter with the message kept
+``NotReadyError``     what the worker itself needs is away: the item goes back, no attempt is burnt
 """
 
 from __future__ import annotations
@@ -57,3 +58,7 @@ class SiteBlockedError(MinerError):
 
 class PermanentError(MinerError):
     """Trying again cannot succeed: the video is gone, private, or not a video."""
+
+
+class NotReadyError(MinerError):
+    """What the worker needs is away, whichever item wants it: the shared directory, or a model."""

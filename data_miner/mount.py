@@ -12,7 +12,7 @@ import re
 import threading
 from pathlib import Path
 
-from data_miner.errors import MinerError
+from data_miner.errors import NotReadyError
 
 MOUNTINFO = Path("/proc/self/mountinfo")
 
@@ -32,7 +32,7 @@ _FAULTS = {
 }
 
 
-class StorageAwayError(MinerError):
+class StorageAwayError(NotReadyError):
     """The output directory cannot be used now, whichever item wants it: the worker pauses."""
 
 

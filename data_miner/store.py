@@ -2,6 +2,7 @@
 
     <output_dir>/videos/ab/<sha256>.mp4
     <output_dir>/frames/<sha256>/<parameters hash>/000012000.jpg   12.000 s into the video
+    <output_dir>/embeddings/<sha256>/<parameters hash>/<hash of the model's name>.npz   of those frames
     <output_dir>/tmp/<stage>/<item id>/<lease token>/              removed when the item is finished
 
 Everything appears under its final name by one rename, complete and synced.
@@ -164,6 +165,18 @@ class Store:
             return present
         sync_directory(target.parent)
         return manifest
+
+    def embeddings_path(self, sha256: str, params_hash: str, model_hash: str) -> Path:
+        """Return where a model's embeddings of a directory of frames lie."""
+        return self.root / "embeddings" / sha256 / params_hash / f"{model_hash}.npz"
+
+    def add_file(self, file: Path, target: Path) -> None:
+        """Move a complete file to where it belongs, in place of what is there."""
+        sync_files([file])
+        self.check()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        file.replace(target)
+        sync_directory(target.parent)
 
 
 def sync_files(files: Iterable[Path]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from data_miner.config.model import Stage
+from data_miner.queue.records import Record
 
 
 class State(StrEnum):
@@ -67,34 +68,6 @@ class Item:
     lease_token: UUID
     #: which version of the project's configuration is current
     config_hash: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class VideoFound:
-    """A video in the store, and where it was found."""
-
-    sha256: str
-    #: relative to the output directory
-    path: str
-    size_bytes: int
-    url: str
-    metadata: dict[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class FramesCut:
-    """A directory of frames in the store."""
-
-    sha256: str
-    #: relative to the output directory
-    path: str
-    frames: int
-    #: of the frames as written, in pixels
-    width: int
-    height: int
-
-
-Record = VideoFound | FramesCut
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -68,6 +68,9 @@ def complete(connection: Connection, outcomes: Sequence[tuple[Item, Outcome]]) -
 
     Returns:
         The ids that are now finished by us. The others' leases were lost, and nothing of theirs is stored.
+
+    Raises:
+        StaleError: a result was made from what has changed meanwhile; nothing is stored.
     """
     values = {
         **_held([item for item, _ in outcomes]),
@@ -77,13 +80,12 @@ def complete(connection: Connection, outcomes: Sequence[tuple[Item, Outcome]]) -
     }
     with connection.transaction():
         finished = {row["id"] for row in connection.execute(_SQL["finish"], values).fetchall()}
+        following: list[NewItem] = []
         for item, outcome in outcomes:
             if item.id in finished:
-                store_records(connection, item, outcome.records)
-        enqueue(
-            connection,
-            (new for item, outcome in outcomes if item.id in finished for new in outcome.next_items),
-        )
+                following += store_records(connection, item, outcome.records)
+                following += outcome.next_items
+        enqueue(connection, following)
         if len(finished) < len(outcomes):
             finished |= {row["id"] for row in connection.execute(_SQL["finished_before"], values).fetchall()}
     return finished

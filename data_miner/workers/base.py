@@ -9,17 +9,18 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from data_miner.config import AppConfig, Stage
 from data_miner.db.connect import Connection, DatabaseAwayError
 from data_miner.db.migrate import SchemaMissingError
 from data_miner.db.projects import project_config
 from data_miner.db.session import Session
-from data_miner.errors import MinerError, PermanentError, SiteBlockedError
-from data_miner.mount import StorageAwayError
+from data_miner.errors import MinerError, NotReadyError, PermanentError, SiteBlockedError
 from data_miner.queue import leases
 from data_miner.queue.items import Item, Outcome, State
+from data_miner.queue.records import StaleError
+from data_miner.workers.findings import StoredFindings
 from data_miner.workers.heart import Heart
 from data_miner.workers.job import Job, StageFunction, StopWorkError
 from data_miner.workers.process import Process
@@ -48,6 +49,7 @@ class Worker:
         self._session = Session(process.database_url, name=process.name)
         self._heart = Heart(process, stage=name)
         self._projects: dict[str, tuple[str, AppConfig]] = {}
+        self._memory: dict[str, Any] = {}
         metrics = process.metrics
         metrics.declare("data_miner_processed_total", "counter", "Items that this worker settled.")
         metrics.declare("data_miner_errors_total", "counter", "Errors, by what they mean.")
@@ -64,7 +66,7 @@ class Worker:
             while not self.process.stop.is_set():
                 try:
                     self._turn()
-                except (DatabaseAwayError, StorageAwayError, SchemaMissingError) as error:
+                except (DatabaseAwayError, NotReadyError, SchemaMissingError) as error:
                     self._wait(error)
         self._session.close()
         logger.info("Worker stopped", extra={"action": "worker_stopped"})
@@ -107,7 +109,7 @@ class Worker:
         """Work on one item and settle it, whatever happens.
 
         Raises:
-            DatabaseAwayError, StorageAwayError: its surroundings did not let us work on the item.
+            DatabaseAwayError, NotReadyError: its surroundings did not let us work on the item.
         """
         started = time.monotonic()
         extra: dict[str, object] = {
@@ -124,14 +126,19 @@ class Worker:
             logger.info("Item given back", extra={"action": "item_released", "reason": reason, **extra})
             self._settle(lambda connection: leases.release(connection, [item], reason))
             return
-        except StorageAwayError as error:
+        except NotReadyError as error:
             reason = _text(error)
             self._settle(lambda connection: leases.release(connection, [item], reason))
             raise
         except Exception as error:  # noqa: BLE001 - whatever a library raises must not end the worker
             self._failed(item, error, extra)
             return
-        finished = self._settle(lambda connection: self._complete(connection, item, outcome))
+        try:
+            finished = self._settle(lambda connection: self._complete(connection, item, outcome))
+        except StaleError:
+            logger.info("Result out of date: again", extra={"action": "item_stale", **extra})
+            self._one(item, function)
+            return
         if finished is None or item.id not in finished:
             logger.warning("Result refused: the lease ran out", extra={"action": "lease_lost", **extra})
             return
@@ -165,7 +172,18 @@ class Worker:
             return store.workspace(item.stage, item.id, item.lease_token)
 
         with store.faults():
-            return function(Job(item=item, config=config, store=store, workspace=workspace, tick=tick))
+            return function(
+                Job(
+                    item=item,
+                    config=config,
+                    store=store,
+                    workspace=workspace,
+                    tick=tick,
+                    models=self.process.models,
+                    findings=StoredFindings(self._session, item.project),
+                    memory=self._memory,
+                )
+            )
 
     def _complete(self, connection: Connection, item: Item, outcome: Outcome) -> set[int]:
         finished = leases.complete(connection, [(item, outcome)])

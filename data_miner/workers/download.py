@@ -10,7 +10,8 @@ from data_miner.config import AppConfig, Stage
 from data_miner.config.model import DownloadConfig
 from data_miner.fetch import Info, site_of, too_large
 from data_miner.media import video_extension
-from data_miner.queue.items import NewItem, Outcome, VideoFound
+from data_miner.queue.items import NewItem, Outcome
+from data_miner.queue.records import VideoFound
 from data_miner.workers import extract
 from data_miner.workers.job import Job
 

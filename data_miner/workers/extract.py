@@ -18,7 +18,9 @@ from PIL import Image
 from data_miner.config.model import ExtractConfig, Stage
 from data_miner.errors import PermanentError, RetryableError
 from data_miner.media import video_extension
-from data_miner.queue.items import FramesCut, NewItem, Outcome
+from data_miner.queue.items import NewItem, Outcome
+from data_miner.queue.records import FramesCut
+from data_miner.workers import filter as filtering
 from data_miner.workers.job import Job, Tick
 
 #: a frame with more pixels than 16K UHD is refused rather than decoded into memory
@@ -72,7 +74,12 @@ def run(job: Job) -> Outcome:
         width=manifest["width"],
         height=manifest["height"],
     )
-    return Outcome(result=manifest, records=[cut])
+    following = [filtering.item_for(job.config, sha256, params_hash)]
+    return Outcome(
+        result=manifest,
+        records=[cut],
+        next_items=following if Stage.FILTER in job.config.stages else [],
+    )
 
 
 def _cut_into_store(job: Job, sha256: str, params_hash: str) -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from data_miner.config import AppConfig
+from data_miner.models.provider import Models
 from data_miner.queue.items import Item, Outcome
+from data_miner.queue.records import FoundBox, KnownCandidate, Scores
 from data_miner.store import Store
 
 
@@ -23,6 +25,24 @@ class Tick(Protocol):
         """
 
 
+class Findings(Protocol):
+    """What was found before in the item's project."""
+
+    def scores(self, video: str, *, frames_hash: str, scores_hash: str) -> Scores | None:
+        """Return the kept scores of a video's frames, if there are any."""
+
+    def passed(self, video: str, *, params_hash: str) -> list[int]:
+        """Return the times in ms of the frames that passed the filter."""
+
+    def candidates(self, scope: str, *, after: int) -> list[KnownCandidate]:
+        """Return the candidates of a dedup scope with numbers above ``after``, in their order."""
+
+    def raw_boxes(
+        self, video: str, *, frames_hash: str, raw_hash: str, times_ms: Sequence[int]
+    ) -> dict[int, list[FoundBox]]:
+        """Return the kept boxes of frames by time, of those that were looked at before."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """One item with everything that its stage may use."""
@@ -34,6 +54,10 @@ class Job:
     #: the item's own directory for unfinished work, made when first asked for; survives a failed attempt
     workspace: Callable[[], Path]
     tick: Tick
+    models: Models
+    findings: Findings
+    #: for what a stage wants to find again with the worker's next item; empty when the worker starts
+    memory: MutableMapping[str, Any]
 
 
 class StopWorkError(BaseException):

@@ -14,7 +14,7 @@ from data_miner.mount import StorageAwayError
 from data_miner.queue.items import State
 from data_miner.queue.leases import enqueue, reap, unfinished
 from data_miner.store import Store
-from data_miner.workers import extract, search
+from data_miner.workers import extract, follow_up, search
 from data_miner.workers.heart import Heart
 from data_miner.workers.process import Process
 
@@ -37,7 +37,7 @@ def seed(connection: Connection, config: AppConfig) -> int:
             items += [
                 extract.item_for(config.project, sha256, path, config.extract) for sha256, path in videos
             ]
-        return enqueue(connection, items)
+        return enqueue(connection, [*items, *follow_up.items_for(connection, config)])
 
 
 def sweep(connection: Connection, store: Store) -> int:

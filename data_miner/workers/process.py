@@ -18,6 +18,7 @@ from data_miner.db.connect import database_url
 from data_miner.health import HealthServer, Pulse
 from data_miner.logs import LokiHandler, set_up_logging
 from data_miner.metrics import Metrics
+from data_miner.models.provider import LoadedModels, Models
 from data_miner.store import Store
 
 
@@ -33,10 +34,13 @@ class Process:
     node: str
     metrics: Metrics = field(default_factory=Metrics)
     stop: threading.Event = field(default_factory=threading.Event)
+    #: loaded when a stage first asks for them
+    models: Models = field(init=False)
     _stop_at: float | None = None
 
     def __post_init__(self) -> None:
         """Start the clock."""
+        self.models = LoadedModels(self.config)
         self.pulse = Pulse(stalled_after_s=self.config.worker.stalled_after_s)
 
     def request_stop(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from data_miner.config import AppConfig, Stage
 from data_miner.errors import MinerError
-from data_miner.workers import download, extract, search
+from data_miner.workers import dedup, detect, download, extract, filter, search  # noqa: A004 - a stage's name
 from data_miner.workers.base import Worker
 from data_miner.workers.job import StageFunction
 from data_miner.workers.monitor import Monitor
@@ -16,6 +16,9 @@ from data_miner.workers.process import from_environment, running
 WORKERS: dict[str, Sequence[tuple[Stage, StageFunction]]] = {
     "download": ((Stage.SEARCH, search.run), (Stage.DOWNLOAD, download.run)),
     "extract": ((Stage.EXTRACT, extract.run),),
+    "filter": ((Stage.FILTER, filter.run),),
+    "dedup": ((Stage.DEDUP, dedup.run),),
+    "detect": ((Stage.DETECT, detect.run),),
 }
 MONITOR = "monitor"
 

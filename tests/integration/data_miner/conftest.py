@@ -17,6 +17,9 @@ from psycopg import conninfo
 from data_miner.db.connect import Connection, connect
 from data_miner.db.migrate import migrate
 
+from .pipeline import Pipeline
+from .site import Site
+
 _numbers = itertools.count()
 
 
@@ -79,3 +82,16 @@ def open_connection(database: str) -> Iterator[Callable[[], Connection]]:
 def db(open_connection: Callable[[], Connection]) -> Connection:
     """A connection to the test's database."""
     return open_connection()
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with Site() as running:
+        yield running
+
+
+@pytest.fixture
+def pipeline(database: str, db: Connection, tmp_path: Path) -> Pipeline:
+    return Pipeline(database, db, tmp_path / "out")

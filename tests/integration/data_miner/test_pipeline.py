@@ -2,84 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from data_miner.config import AppConfig
-from data_miner.db.connect import Connection
 from data_miner.queue.items import State
 from data_miner.store import Store
-from data_miner.workers.base import Worker
-from data_miner.workers.monitor import seed, sweep
-from data_miner.workers.process import Process
-from data_miner.workers.registry import WORKERS
+from data_miner.workers.monitor import sweep
 
-from .factories import make_config
+from .pipeline import Pipeline
 from .site import Site, make_audio, make_video
-
-
-@pytest.fixture
-def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    with Site() as running:
-        yield running
-
-
-class Pipeline:
-    """A project whose queue is worked off by all workers, one item at a time."""
-
-    def __init__(self, database: str, db: Connection, root: Path) -> None:
-        self.database, self.db, self.root = database, db, root
-
-    def config(self, **changes: Any) -> AppConfig:
-        return make_config(**{"output_dir": str(self.root), "download": {"min_duration_s": None}, **changes})
-
-    def run(self, config: AppConfig) -> None:
-        """Seed, and work until nothing is ready or leased."""
-        seed(self.db, config)
-        processes = [self._process(config, name) for name in WORKERS]
-        threads = [
-            threading.Thread(target=Worker(process, process.name, WORKERS[process.name]).run, daemon=True)
-            for process in processes
-        ]
-        for thread in threads:
-            thread.start()
-        gate = threading.Event()
-        while self._count("state IN ('ready', 'leased')"):
-            assert all(thread.is_alive() for thread in threads)
-            gate.wait(0.02)
-        for process in processes:
-            process.request_stop()
-        for thread in threads:
-            thread.join(10)
-
-    def items(self) -> dict[str, tuple[str, str | None]]:
-        rows = self.db.execute("SELECT stage, key, state, error FROM item").fetchall()
-        return {f"{row['stage']} {row['key']}": (row["state"], row["error"]) for row in rows}
-
-    def outcome(self, url: str) -> tuple[str, str | None]:
-        return self.items()[f"download url:{url}"]
-
-    def files(self, folder: str) -> list[Path]:
-        return sorted(path for path in (self.root / folder).rglob("*") if path.is_file())
-
-    def _process(self, config: AppConfig, name: str) -> Process:
-        store = Store(self.root, mount=None)
-        return Process(config=config, database_url=self.database, store=store, name=name, node="here")
-
-    def _count(self, condition: str) -> int:
-        row = self.db.execute(f"SELECT count(*) AS n FROM item WHERE {condition}").fetchone()  # noqa: S608
-        return int(row["n"]) if row else 0
-
-
-@pytest.fixture
-def pipeline(database: str, db: Connection, tmp_path: Path) -> Pipeline:
-    return Pipeline(database, db, tmp_path / "out")
 
 
 def test_a_url_becomes_a_stored_video_and_frames(pipeline: Pipeline, site: Site) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from data_miner.config import Stage
 from data_miner.db.connect import Connection
-from data_miner.queue.items import FramesCut, NewItem, Outcome, State, VideoFound
+from data_miner.queue.items import NewItem, Outcome, State
 from data_miner.queue.leases import (
     LeaseLostError,
     block,
@@ -25,6 +25,7 @@ from data_miner.queue.leases import (
     unblock_site,
     unfinished,
 )
+from data_miner.queue.records import FramesCut, VideoFound
 
 from .factories import add_items, expire, make_config, states, take
 

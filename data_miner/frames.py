@@ -1,0 +1,67 @@
+"""Reading the frames of a video from the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from PIL import Image
+
+from data_miner.errors import RetryableError
+
+
+def frame_times(directory: Path) -> list[int]:
+    """Return the times of the frames in a directory, in milliseconds from the start, ascending.
+
+    Raises:
+        RetryableError: the directory is not there.
+    """
+    try:
+        return sorted(int(entry.stem) for entry in directory.iterdir() if entry.suffix == ".jpg")
+    except FileNotFoundError as error:
+        raise RetryableError(f"{directory}: not in the store") from error
+
+
+def frame_path(directory: Path, time_ms: int) -> Path:
+    """Return the file of a frame."""
+    return directory / f"{time_ms:09d}.jpg"
+
+
+def read_frame(path: Path, *, side: int | None = None) -> Image.Image:
+    """Return a frame, RGB.
+
+    Args:
+        path: of its file.
+        side: where given, neither side needs more pixels; a JPEG is then decoded at a fraction of its size.
+
+    Raises:
+        RetryableError: the file is not there.
+    """
+    try:
+        with Image.open(path) as image:
+            if side is not None:
+                image.draft("RGB", (side, side))
+            return image.convert("RGB")
+    except FileNotFoundError as error:
+        raise RetryableError(f"{path}: not in the store") from error
+
+
+def frame_batches(
+    directory: Path, times_ms: Sequence[int], *, size: int, side: int | None = None
+) -> Iterator[list[Image.Image]]:
+    """Yield frames in batches; while one is worked on, a thread reads the next."""
+    batches = [times_ms[start : start + size] for start in range(0, len(times_ms), size)]
+
+    def read(batch: Sequence[int]) -> list[Image.Image]:
+        return [read_frame(frame_path(directory, time_ms), side=side) for time_ms in batch]
+
+    if not batches:
+        return
+    with ThreadPoolExecutor(1, "frames") as pool:
+        upcoming = pool.submit(read, batches[0])
+        for batch in [*batches[1:], None]:
+            images = upcoming.result()
+            if batch is not None:
+                upcoming = pool.submit(read, batch)
+            yield images

@@ -1,0 +1,1 @@
+"""The models: where they come from, and the little that the stages ask of them."""

@@ -1,0 +1,112 @@
+"""What stages ask of models, and the models of one worker, loaded when first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from data_miner.config import AppConfig
+
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Boxes:
+    """What a detector found in one picture, in no order."""
+
+    #: xyxy in pixels of the picture, float32, shape (n, 4)
+    xyxy: Vectors
+    #: 0 to 1, float32, shape (n,)
+    scores: Vectors
+    #: the prompt of each
+    labels: list[str]
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self.labels)
+
+
+class Matcher(Protocol):
+    """Compares pictures with texts."""
+
+    def embed_images(self, images: Sequence[Image.Image]) -> Vectors:
+        """Return unit vectors, shape (images, dimensions)."""
+
+    def embed_texts(self, texts: Sequence[str]) -> Vectors:
+        """Return unit vectors, shape (texts, dimensions)."""
+
+    def probabilities(self, images: Vectors, texts: Vectors) -> Vectors:
+        """Return how well each picture fits each text, 0 to 1 and each by itself, shape (images, texts)."""
+
+
+class Detector(Protocol):
+    """Finds what texts name in pictures."""
+
+    def detect(
+        self, images: Sequence[Image.Image], prompts: Sequence[str], *, floor: float, text_threshold: float
+    ) -> list[Boxes]:
+        """Return of each picture every box whose score is at least ``floor``, overlapping ones included."""
+
+
+class Models(Protocol):
+    """The models of a worker."""
+
+    def matcher(self, name: str) -> Matcher:
+        """Return a model that compares pictures with texts.
+
+        Raises:
+            NotReadyError: it can't be had now.
+        """
+
+    def detector(self, name: str) -> Detector:
+        """Return a model that finds objects.
+
+        Raises:
+            NotReadyError: it can't be had now.
+        """
+
+
+class LoadedModels:
+    """Loads models when they are first asked for, and keeps the last one of each kind in memory.
+
+    Args:
+        config: says on which device they run and where they lie.
+    """
+
+    def __init__(self, config: AppConfig) -> None:
+        self.device = config.device
+        self.directory: Path = config.models_dir or config.output_dir / "models"
+        self._matcher: tuple[str, Matcher] | None = None
+        self._detector: tuple[str, Detector] | None = None
+
+    def matcher(self, name: str) -> Matcher:
+        """Return a model that compares pictures with texts.
+
+        Raises:
+            NotReadyError: it can't be had now.
+        """
+        if self._matcher is None or self._matcher[0] != name:
+            from data_miner.models import siglip  # noqa: PLC0415 - needs torch, which not every image has
+
+            self._matcher = None
+            self._matcher = (name, siglip.load(name, self.directory, self.device))
+        return self._matcher[1]
+
+    def detector(self, name: str) -> Detector:
+        """Return a model that finds objects.
+
+        Raises:
+            NotReadyError: it can't be had now.
+        """
+        if self._detector is None or self._detector[0] != name:
+            from data_miner.models import zero_shot  # noqa: PLC0415 - needs torch, which not every image has
+
+            self._detector = None
+            self._detector = (name, zero_shot.load(name, self.directory, self.device))
+        return self._detector[1]

@@ -1,0 +1,65 @@
+"""Where a model comes from: a local directory, the hub's cache, or the hub."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from data_miner.errors import NotReadyError
+
+#: what every saved model has
+CONFIG = "config.json"
+#: below the models' directory: what came from the hub
+HUB = "hub"
+#: weights as safetensors only: other formats can hold code
+WANTED = ("*.json", "*.safetensors", "*.txt", "*.model")
+
+
+class ModelMissingError(NotReadyError):
+    """A model is neither here nor to be had."""
+
+
+def find_model(name: str, models_dir: Path) -> Path:
+    """Return the directory of a model, fetched from the hub where it is nowhere else.
+
+    Args:
+        name: a directory, a name below ``models_dir``, or the hub's name; ``NAME@REVISION`` pins the last.
+        models_dir: holds models by name, and what came from the hub.
+
+    Raises:
+        ModelMissingError: it can't be had; names the command that fetches it.
+    """
+    for directory in (Path(name), models_dir / name):
+        if (directory / CONFIG).is_file():
+            return directory
+    if name.startswith(("/", "./", "../")):
+        raise ModelMissingError(f"model {name}: there is no {name}/{CONFIG}; copy a saved model there")
+    return _from_hub(name, models_dir)
+
+
+def _from_hub(name: str, models_dir: Path) -> Path:
+    from huggingface_hub import snapshot_download  # noqa: PLC0415 - only the image with models has it
+    from huggingface_hub.errors import HfHubHTTPError  # noqa: PLC0415
+
+    repository, _, revision = name.partition("@")
+    own_cache = os.environ.get("HF_HUB_CACHE") or os.environ.get("HF_HOME")
+    try:
+        found = snapshot_download(
+            repository,
+            revision=revision or None,
+            cache_dir=None if own_cache else models_dir / HUB,
+            allow_patterns=list(WANTED),
+        )
+    except (OSError, ValueError, HfHubHTTPError) as error:
+        raise ModelMissingError(_advice(name, repository, revision, models_dir, error)) from error
+    return Path(found)
+
+
+def _advice(name: str, repository: str, revision: str, models_dir: Path, error: Exception) -> str:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    pin = f" --revision {revision}" if revision else ""
+    return (
+        f"model {name} is not in {models_dir} and can't be fetched: {reason}; "
+        f"where the hub can be reached, run: hf download {repository}{pin} --local-dir {models_dir / name}"
+        " (HF_TOKEN for models that are not public)"
+    )

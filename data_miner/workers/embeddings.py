@@ -1,0 +1,71 @@
+"""The embeddings of a video's frames: computed once for each model, then read from the store."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from data_miner.errors import PermanentError
+from data_miner.frames import frame_batches, frame_times
+from data_miner.models.provider import Vectors
+from data_miner.queue.items import params_hash
+from data_miner.workers.job import Job
+
+#: pictures are decoded at about twice the side that the models look at: no larger, for memory and time
+_SIDE = 512
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embeddings:
+    """Of the frames of one video."""
+
+    times_ms: list[int]
+    #: unit vectors, a row for each time
+    vectors: Vectors
+
+    def at(self, times_ms: list[int]) -> Vectors:
+        """Return the rows of some of the frames."""
+        rows = {time_ms: row for row, time_ms in enumerate(self.times_ms)}
+        return self.vectors[[rows[time_ms] for time_ms in times_ms]]
+
+
+def frame_embeddings(job: Job, video: str, frames_hash: str, model: str, *, batch_size: int) -> Embeddings:
+    """Return a model's embeddings of all frames of a video, from the store where another item made them.
+
+    Raises:
+        NotReadyError: they must be computed, and the model can't be had now.
+        RetryableError: the frames are not in the store.
+        PermanentError: there are no frames.
+    """
+    target = job.store.embeddings_path(video, frames_hash, params_hash({"model": model}))
+    if (found := _read(target)) is not None:
+        return found
+    directory = job.store.frames_path(video, frames_hash)
+    times_ms = frame_times(directory)
+    if not times_ms:
+        raise PermanentError(f"{directory}: holds no frames")
+    matcher = job.models.matcher(model)
+    rows = []
+    for images in frame_batches(directory, times_ms, size=batch_size, side=_SIDE):
+        rows.append(matcher.embed_images(images))
+        job.tick()
+    # float16 keeps three digits of a cosine, and is what the comparison of frames works with anyway.
+    vectors = np.concatenate(rows).astype(np.float16)
+    file = job.workspace() / "embeddings.npz"
+    with file.open("wb") as stream:
+        np.savez(stream, times_ms=np.array(times_ms, np.int32), vectors=vectors)
+    job.store.add_file(file, target)
+    return Embeddings(times_ms=times_ms, vectors=vectors.astype(np.float32))
+
+
+def _read(file: Path) -> Embeddings | None:
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            return Embeddings(
+                times_ms=arrays["times_ms"].tolist(), vectors=arrays["vectors"].astype(np.float32)
+            )
+    except (FileNotFoundError, zipfile.BadZipFile, ValueError, KeyError):
+        return None

@@ -1,0 +1,125 @@
+"""From frames to boxes: the stages around the models, with models that see brightness only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from data_miner.queue.items import State
+
+from .fake_models import FakeModels
+from .pipeline import Pipeline
+from .site import Site, make_video
+
+STAGES = ["search", "download", "extract", "filter", "dedup", "detect"]
+
+
+def settings(**changes: Any) -> dict[str, Any]:
+    """All stages: dark frames pass, those within a few grey levels of each other are the same."""
+    base: dict[str, Any] = {
+        "stages": STAGES,
+        "extract": {"fps": 10, "jpeg_quality": 95},
+        "filter": {"model": "m", "positive_prompts": ["dark"], "threshold": 0.9},
+        "dedup": {"model": "m", "embedding_min_similarity": 0.999, "hash_max_distance": 0},
+        "detect": {"model": "d", "prompts": ["thing"], "box_threshold": 0.5},
+    }
+    return {
+        key: {**base.get(key, {}), **value} if isinstance(value, dict) else value
+        for key, value in {**base, **changes}.items()
+    }
+
+
+def rows(pipeline: Pipeline, query: str) -> list[Any]:
+    return [tuple(row.values()) for row in pipeline.db.execute(query).fetchall()]
+
+
+def kept(pipeline: Pipeline) -> set[tuple[str, int]]:
+    return set(rows(pipeline, "SELECT video, time_ms FROM dedup_frame WHERE kept"))
+
+
+@pytest.fixture
+def models(pipeline: Pipeline) -> FakeModels:
+    assert isinstance(pipeline.models, FakeModels)
+    return pipeline.models
+
+
+def test_frames_that_fit_are_kept_once_and_boxed(pipeline: Pipeline, site: Site, models: FakeModels) -> None:
+    url = site.add("/a.mp4", make_video(seconds=3))
+    pipeline.run(pipeline.config(urls=[url], **settings()))
+    assert {state for state, _ in pipeline.items().values()} == {State.DONE}
+    ((passed,),) = rows(pipeline, "SELECT passed_ms FROM filtered")
+    assert passed == list(range(0, 1100, 100))  # each frame is brighter by 7 of 255
+    assert 1 < len(kept(pipeline)) < len(passed)
+    boxes = rows(pipeline, "SELECT label, round(score::numeric, 1), x1, y1, x2, y2 FROM object_box")
+    assert len(boxes) == len(kept(pipeline))
+    assert {tuple(map(float, box[1:])) for box in boxes} == {(0.9, 16.0, 12.0, 48.0, 36.0)}
+    assert models.fake_detector.images == len(kept(pipeline))
+
+
+def test_the_same_pictures_in_two_videos_are_kept_once(pipeline: Pipeline, site: Site) -> None:
+    urls = [site.add("/a.mp4", make_video()), site.add("/b.mp4", make_video(seconds=1.9))]
+    pipeline.run(pipeline.config(urls=urls, **settings()))
+    times = [time_ms for _, time_ms in kept(pipeline)]
+    assert len(times) == len(set(times))
+    groups = rows(
+        pipeline,
+        "SELECT time_ms, keeper_ms FROM dedup_frame WHERE NOT kept AND keeper_video IS NOT NULL",
+    )
+    assert groups
+    assert all(abs(time_ms - keeper_ms) <= 200 for time_ms, keeper_ms in groups)
+
+
+def test_the_order_of_videos_does_not_decide_what_is_kept(pipeline: Pipeline, site: Site) -> None:
+    videos = {f"/{shade}.mp4": make_video(seconds=1, shade=shade) for shade in (0, 3, 10)}
+    results = []
+    for names in (sorted(videos), sorted(videos, reverse=True)):
+        pipeline.db.execute("DELETE FROM project")
+        for name in names:
+            urls = [site.add(other, videos[other]) for other in names[: names.index(name) + 1]]
+            pipeline.run(pipeline.config(urls=urls, **settings()))
+        results.append(kept(pipeline))
+    assert results[0] == results[1]
+
+
+def test_running_again_looks_at_nothing_again(pipeline: Pipeline, site: Site, models: FakeModels) -> None:
+    config = pipeline.config(urls=[site.add("/a.mp4", make_video())], **settings())
+    pipeline.run(config)
+    before = (models.fake_matcher.images, models.fake_detector.images, pipeline.items())
+    pipeline.run(config)
+    assert (models.fake_matcher.images, models.fake_detector.images, pipeline.items()) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "changed"),
+    [
+        ({"filter": {"threshold": 0.85}}, {"filtered", "dedup_frame", "object_box"}),
+        # What is left was looked at before.
+        ({"filter": {"thresholds": {"dark": 0.97}}}, {"filtered", "dedup_frame"}),
+        ({"dedup": {"embedding_min_similarity": 0.9999}}, {"dedup_frame", "object_box"}),
+        ({"detect": {"box_threshold": 0.15}}, {"object_box"}),
+        ({"detect": {"nms_iou": 0.95}}, {"object_box"}),
+    ],
+)
+def test_another_threshold_changes_results_without_the_filters_model(
+    pipeline: Pipeline, site: Site, models: FakeModels, change: dict[str, Any], changed: set[str]
+) -> None:
+    urls = [site.add("/a.mp4", make_video())]
+    pipeline.run(pipeline.config(urls=urls, **settings()))
+    tables = ("filtered", "dedup_frame", "object_box")
+    before = {table: rows(pipeline, f"SELECT count(*) FROM {table}") for table in tables}  # noqa: S608
+    seen, looked = models.fake_matcher.images, models.fake_detector.images
+    pipeline.run(pipeline.config(urls=urls, **settings(**change)))
+    after = {table: rows(pipeline, f"SELECT count(*) FROM {table}") for table in tables}  # noqa: S608
+    assert {table for table in tables if before[table] != after[table]} == changed
+    assert models.fake_matcher.images == seen
+    if "detect" in change:
+        assert models.fake_detector.images == looked
+    assert {state for state, _ in pipeline.items().values()} == {State.DONE}
+
+
+def test_a_missing_model_burns_no_attempt(pipeline: Pipeline, site: Site) -> None:
+    pipeline.models = FakeModels(empty=True)
+    config = pipeline.config(urls=[site.add("/a.mp4", make_video())], **settings())
+    pipeline.run(config, until="stage = 'filter' AND error LIKE '%is not here'")
+    assert rows(pipeline, "SELECT state, attempts FROM item WHERE stage = 'filter'") == [("ready", 0)]
