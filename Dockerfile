@@ -1,5 +1,7 @@
-# The workers' image. Any base with python3 3.11 to 3.13 and its venv module will do:
-#   podman build --network=host --build-arg BASE_IMAGE=debian-with-python3 .
+# The workers' images: `workers` without models, which is small, and `models` with what the stages filter, dedup
+# and detect need on top. Any base with python3 3.11 to 3.13 and its venv module will do; one that has PyTorch
+# itself spares `models` the build with CUDA:
+#   podman build --network=host --build-arg BASE_IMAGE=debian-with-python3 --target workers .
 # The same inputs give the same image: build with --timestamp (podman) or SOURCE_DATE_EPOCH (docker).
 ARG BASE_IMAGE=docker.io/library/python:3.12-slim
 
@@ -31,7 +33,7 @@ COPY data_miner /opt/app/data_miner
 RUN chmod -R u=rwX,go=rX /opt/app; \
     PYTHONHASHSEED=0 python3 -m compileall -q --invalidation-mode unchecked-hash /opt/app
 
-FROM ${BASE_IMAGE}
+FROM ${BASE_IMAGE} AS runtime
 LABEL org.opencontainers.image.title="data-miner" \
       org.opencontainers.image.description="Workers that mine videos for frames" \
       org.opencontainers.image.licenses="Apache-2.0"
@@ -41,9 +43,36 @@ ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \
     OMP_NUM_THREADS=1
 COPY --from=dependencies /opt/venv /opt/venv
-# The code comes last, so that a change of it moves kilobytes.
-COPY --from=code /opt/app /opt/app
 WORKDIR /tmp
-USER 10001:10001
 EXPOSE 8080
 CMD ["python", "-m", "data_miner.cli", "--help"]
+
+FROM runtime AS runtime-with-models
+COPY image/models.lock image/torch.lock /build/
+# pip leaves alone what the first image has. The base's own packages become visible, for a PyTorch among them.
+RUN --mount=type=secret,id=ca,target=/run/secrets/ca.crt \
+    --mount=type=secret,id=pip,target=/run/secrets/pip.conf \
+    --mount=type=bind,from=dependencies,source=/opt/pip,target=/opt/pip \
+    set -eu; \
+    if [ -s /run/secrets/ca.crt ]; then export PIP_CERT=/run/secrets/ca.crt; fi; \
+    if [ -s /run/secrets/pip.conf ]; then export PIP_CONFIG_FILE=/run/secrets/pip.conf; fi; \
+    sed -i 's/^include-system-site-packages = false/include-system-site-packages = true/' /opt/venv/pyvenv.cfg; \
+    set -- -r /build/models.lock; \
+    if ! python -c 'import torch' 2>/dev/null; then set -- "$@" -r /build/torch.lock; fi; \
+    site=$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); \
+    touch /build/begun; \
+    /opt/pip/bin/python -m pip --python /opt/venv/bin/python install --quiet --no-cache-dir --no-compile \
+        --disable-pip-version-check --no-deps --only-binary :all: --require-hashes "$@"; \
+    find "$site" -type d -name tests -prune -exec rm -rf {} +; \
+    find "$site" -name '*.py' -cnewer /build/begun > /build/new; \
+    PYTHONHASHSEED=0 python -m compileall -q --invalidation-mode unchecked-hash -i /build/new; \
+    rm -rf /build
+
+# The code comes last, so that a change of it moves kilobytes.
+FROM runtime-with-models AS models
+COPY --from=code /opt/app /opt/app
+USER 10001:10001
+
+FROM runtime AS workers
+COPY --from=code /opt/app /opt/app
+USER 10001:10001

@@ -11,8 +11,10 @@ from ansible.utils.display import Display
 
 from data_miner.errors import MinerError
 from miner_cluster.images import cache
+from miner_cluster.images.sources import LOCKS, Target
 from miner_cluster.images.worker_image import BaseImage
 
+_WORDS: dict[Target, str] = {"workers": "the workers' image", "models": "the workers' image with models"}
 CHECKOUT = Path(__file__).resolve().parent.parent
 _BASE = {
     "reference": {"type": "str", "required": True},
@@ -33,28 +35,32 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             {
                 "base_image": {"type": "dict", "options": _BASE},
                 "log_file": {"type": "path", "required": True},
+                "target": {"type": "str", "choices": list(LOCKS), "default": "workers"},
             }
         )
         log_file = Path(options["log_file"])
         try:
-            return result | _converge(options["base_image"], log_file, look_only=self._task.check_mode)
+            look_only = self._task.check_mode
+            return result | _converge(options["base_image"], log_file, options["target"], look_only=look_only)
         except MinerError as error:
             raise AnsibleActionFail(f"{error}\n{log_file} has all that was said.") from None
 
 
-def _converge(base: dict[str, str] | None, log_file: Path, *, look_only: bool) -> dict[str, Any]:
+def _converge(
+    base: dict[str, str] | None, log_file: Path, target: Target, *, look_only: bool
+) -> dict[str, Any]:
     if base and not base["image_id"]:
-        return _absent()  # under --check even the base is not there yet
+        return _absent(target)  # under --check even the base is not there yet
     image = (
         BaseImage(reference=base["reference"], path=Path(base["path"]), image_id=base["image_id"])
         if base
         else None
     )
-    found = cache.find(CHECKOUT, image)
+    found = cache.find(CHECKOUT, image, target=target)
     if found is None and look_only:
-        return _absent()
-    built = found or cache.build(CHECKOUT, image, log_file, tell=Display().display)
-    changes = [] if found else [f"build the workers' image {built.image_id}"]
+        return _absent(target)
+    built = found or cache.build(CHECKOUT, image, log_file, target=target, tell=Display().display)
+    changes = [] if found else [f"build {_WORDS[target]} {built.image_id}"]
     return {
         "changed": found is None,
         "changes": changes,
@@ -63,5 +69,5 @@ def _converge(base: dict[str, str] | None, log_file: Path, *, look_only: bool) -
     }
 
 
-def _absent() -> dict[str, Any]:
-    return {"changed": True, "changes": ["build the workers' image"], "image_id": "", "path": ""}
+def _absent(target: Target) -> dict[str, Any]:
+    return {"changed": True, "changes": [f"build {_WORDS[target]}"], "image_id": "", "path": ""}

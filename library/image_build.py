@@ -5,7 +5,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: image_build
-short_description: Build the workers' image where its sources changed
+short_description: Build an image of the workers where its sources changed
 description:
   - The package's sources, the Dockerfile, the lock of its dependencies and the base image decide. An image
     that this user built from the same ones is found in the cache in milliseconds.
@@ -29,6 +29,11 @@ options:
         description: Digest of its configuration; empty where C(--check) can't know it yet.
         type: str
         required: true
+  target:
+    description: V(workers) has no models and is small; V(models) has what the stages with models need on top.
+    type: str
+    choices: [workers, models]
+    default: workers
   log_file:
     description: What a build prints goes there; watch it with C(tail -f).
     type: path

@@ -11,9 +11,10 @@ from miner_cluster.artifacts.commands import Commands
 from miner_cluster.artifacts.progress import Progress
 from miner_cluster.artifacts.store import Artifact, Store, remove_tree
 from miner_cluster.images.layout import blob_name
-from miner_cluster.images.worker_image import NAME, BaseImage, Layer, worker_image
+from miner_cluster.images.sources import Target
+from miner_cluster.images.worker_image import NAMES, BaseImage, Layer, worker_image
 
-#: built images that stay, the one in use among them; they share what is equal
+#: built images of each kind that stay, the one in use among them; they share what is equal
 KEPT = 5
 
 
@@ -56,36 +57,42 @@ class BuiltImage:
     image_id: str
 
 
-def find(checkout: Path, base: BaseImage | None) -> BuiltImage | None:
-    """Return the image of the current sources where it is in the cache.
+def find(checkout: Path, base: BaseImage | None, *, target: Target) -> BuiltImage | None:
+    """Return an image of the current sources where it is in the cache.
 
     Raises:
         ArtifactError: the sources are incomplete.
     """
-    found = Store(progress=Progress(write=None)).find(worker_image(checkout, base, {}))
+    found = Store(progress=Progress(write=None)).find(worker_image(checkout, base, {}, target=target))
     return _built(found) if found else None
 
 
 def build(
-    checkout: Path, base: BaseImage | None, log_file: Path, *, tell: Callable[[str], None]
+    checkout: Path,
+    base: BaseImage | None,
+    log_file: Path,
+    *,
+    target: Target,
+    tell: Callable[[str], None],
 ) -> BuiltImage:
-    """Return the image of the current sources, built first where it is not in the cache.
+    """Return an image of the current sources, built first where it is not in the cache.
 
     Args:
         checkout: the repository.
         base: None is the one that the Dockerfile names.
         log_file: where there is something to build, what the build prints.
+        target: with models or without.
         tell: gets a line at the start, at the end, and every now and then.
 
     Raises:
         ArtifactError: it can't be built; the message ends with what the build said last.
     """
-    if found := find(checkout, base):
+    if found := find(checkout, base, target=target):
         return found
     log_file.parent.mkdir(parents=True, exist_ok=True)
     log_file.write_text("")
     store = Store(progress=Told(tell=tell), commands=LoggedCommands(log_file=log_file))
-    made = store.ensure(worker_image(checkout, base, _known_layers(store)))
+    made = store.ensure(worker_image(checkout, base, _known_layers(store), target=target))
     _forget_old(store, made)
     return _built(made)
 
@@ -110,12 +117,13 @@ def _layers(image: Artifact) -> dict[str, dict[str, Any]]:
 
 
 def _images(store: Store) -> list[Artifact]:
-    return [artifact for artifact in store.manifests() if artifact.manifest.name == NAME]
+    return [artifact for artifact in store.manifests() if artifact.manifest.name in NAMES.values()]
 
 
 def _forget_old(store: Store, made: Artifact) -> None:
     """Remove all but the newest images; what is left of a killed removal counts as an unfinished build."""
-    others = [image for image in _images(store) if image.path != made.path]
+    name = made.manifest.name
+    others = [image for image in _images(store) if image.manifest.name == name and image.path != made.path]
     others.sort(key=lambda image: image.path.stat().st_mtime, reverse=True)
     for image in others[KEPT - 1 :]:
         doomed = image.path.with_suffix(".partial")

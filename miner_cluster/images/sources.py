@@ -1,4 +1,4 @@
-"""What the workers' image is made of. The same content gives the same image, so it decides what is built."""
+"""What the workers' images are made of. It decides: the same content gives the same images."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Literal
 
 from miner_cluster.artifacts.recipe import ArtifactError
 
+#: what is built of the Dockerfile: without models, or with them on top
+Target = Literal["workers", "models"]
 #: the files that enter a build besides the package; .dockerignore lets nothing else in
-LOCK = "image/requirements.lock"
+LOCKS: dict[Target, tuple[str, ...]] = {
+    "workers": ("image/requirements.lock",),
+    "models": ("image/requirements.lock", "image/models.lock", "image/torch.lock"),
+}
 DOCKERFILE = "Dockerfile"
 IGNORES = ".dockerignore"
 PACKAGE = "data_miner"
@@ -25,26 +31,26 @@ def package_files(checkout: Path) -> Iterator[Path]:
         yield from (Path(directory, name) for name in sorted(files) if not _ignored(name))
 
 
-def sources_digest(checkout: Path) -> str:
-    """Return a digest of everything from the checkout that enters the image.
+def sources_digest(checkout: Path, target: Target) -> str:
+    """Return a digest of everything from the checkout that enters an image.
 
     Raises:
         ArtifactError: a file is missing or can't be read.
     """
-    return _digest(checkout, [*_dependencies(checkout), *package_files(checkout)])
+    return _digest(checkout, [*_dependencies(checkout, target), *package_files(checkout)])
 
 
-def dependencies_digest(checkout: Path) -> str:
+def dependencies_digest(checkout: Path, target: Target) -> str:
     """Return a digest of all that but the package, which changes most often.
 
     Raises:
         ArtifactError: a file is missing or can't be read.
     """
-    return _digest(checkout, _dependencies(checkout))
+    return _digest(checkout, _dependencies(checkout, target))
 
 
-def _dependencies(checkout: Path) -> list[Path]:
-    return [checkout / name for name in (DOCKERFILE, IGNORES, LOCK)]
+def _dependencies(checkout: Path, target: Target) -> list[Path]:
+    return [checkout / name for name in (DOCKERFILE, IGNORES, *LOCKS[target])]
 
 
 def _digest(checkout: Path, paths: Iterable[Path]) -> str:

@@ -1,4 +1,4 @@
-"""The recipe of the workers' image: built with buildah, kept as an OCI layout in the artifact store.
+"""The recipes of the workers' images: built with buildah, kept as an OCI layout in the artifact store.
 
 buildah keeps its images and layers in a storage of its own below the cache, never in the user's. Layers that
 an earlier build compressed are not compressed again: hard links make them part of the new layout.
@@ -35,17 +35,21 @@ from miner_cluster.images.layout import (
 from miner_cluster.images.sources import (
     DOCKERFILE,
     IGNORES,
+    Target,
     default_base,
     dependencies_digest,
     sources_digest,
 )
 
-NAME = "worker-image"
+NAMES: dict[Target, str] = {"workers": "worker-image", "models": "worker-image-models"}
 #: changes when this module makes another image of the same sources
 _VERSION = "1"
 #: time stamp of all files, in seconds: the first day that zip archives can hold
 _TIMESTAMP = "315532800"
 _TAG = "worker:built"
+#: each has a storage of its own, so that none throws away what the other may use again
+_STORAGE: dict[Target, str] = {"workers": "buildah", "models": "buildah-models"}
+_ESTIMATES: dict[Target, str] = {"workers": "about a minute", "models": "about two minutes"}
 _ID = re.compile(r"^[0-9a-f]{64}$", re.MULTILINE)
 
 
@@ -71,11 +75,12 @@ class _Buildah:
     """buildah, with a storage below the compilers' caches."""
 
     shop: Workshop
+    target: Target
     home: Path = field(init=False)
 
     def __post_init__(self) -> None:
         require_command("buildah")
-        object.__setattr__(self, "home", self.shop.cache / "buildah")
+        object.__setattr__(self, "home", self.shop.cache / _STORAGE[self.target])
 
     def __call__(self, command: str, *arguments: str, cwd: Path | None = None) -> str:
         storage = ("--root", str(self.home / "storage"), "--runroot", str(self.home / "run"))
@@ -106,35 +111,38 @@ class _Buildah:
         note.write_text(purpose, "utf-8")
 
 
-def worker_image(checkout: Path, base: BaseImage | None, known: Mapping[str, Layer]) -> Recipe:
-    """Return the recipe of the image for the sources as they are now.
+def worker_image(
+    checkout: Path, base: BaseImage | None, known: Mapping[str, Layer], *, target: Target
+) -> Recipe:
+    """Return the recipe of an image for the sources as they are now.
 
     Args:
         checkout: the repository.
         base: None is the one that the Dockerfile names.
         known: layers at hand, by the digest of their uncompressed content.
+        target: with models or without.
 
     Raises:
         ArtifactError: the sources are incomplete.
     """
-    sources = sources_digest(checkout)
+    sources = sources_digest(checkout, target)
     chosen = base or BaseImage(reference=default_base(checkout))
 
     base_name = chosen.image_id or chosen.reference
 
     def build(shop: Workshop) -> dict[str, Any]:
-        buildah = _Buildah(shop=shop)
-        with buildah.alone(f"{dependencies_digest(checkout)} on {base_name}"):
+        buildah = _Buildah(shop=shop, target=target)
+        with buildah.alone(f"{dependencies_digest(checkout, target)} on {base_name}"):
             base_id = _pull(buildah, chosen)
             _build(buildah, checkout, base_id)
-            if sources_digest(checkout) != sources:
+            if sources_digest(checkout, target) != sources:
                 raise ArtifactError("the sources changed while the image was built; run again")
             made = shop.scratch / "pushed"
             _push(buildah, made, known)
         return _complete(made, shop.output, known) | {"base": base_id}
 
     return Recipe(
-        name=NAME,
+        name=NAMES[target],
         version=_VERSION,
         source=f"Dockerfile on {chosen.reference}",
         inputs={
@@ -142,7 +150,7 @@ def worker_image(checkout: Path, base: BaseImage | None, known: Mapping[str, Lay
             "base": base_name,
             "machine": platform.machine(),
         },
-        estimate="about a minute",
+        estimate=_ESTIMATES[target],
         build=build,
     )
 
@@ -178,7 +186,7 @@ def _build(buildah: _Buildah, checkout: Path, base_id: str) -> None:
         "build",
         *("--isolation", "chroot", "--network", "host", "--format", "oci", "--layers"),
         *("--timestamp", _TIMESTAMP, "--identity-label=false", "--pull=never"),
-        *("--build-arg", f"BASE_IMAGE={base_id}"),
+        *("--build-arg", f"BASE_IMAGE={base_id}", "--target", buildah.target),
         *_secrets(buildah.shop.scratch),
         *("--ignorefile", IGNORES, "--file", DOCKERFILE, "--tag", _TAG),
         ".",

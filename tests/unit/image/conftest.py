@@ -17,7 +17,8 @@ def checkout(tmp_path: Path) -> Path:
         "ARG BASE_IMAGE=docker.io/library/python:3.12-slim\nFROM ${BASE_IMAGE}\n"
     )
     (root / ".dockerignore").write_text("*\n!data_miner\n")
-    (root / "image/requirements.lock").write_text("a==1\n")
+    for name in ("requirements", "models", "torch"):
+        (root / f"image/{name}.lock").write_text("a==1\n")
     (root / "data_miner/__init__.py").write_text("")
     (root / "data_miner/workers/base.py").write_text("x = 1\n")
     return root

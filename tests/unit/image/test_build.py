@@ -14,6 +14,7 @@ import pytest
 from miner_cluster.artifacts.recipe import ArtifactError
 from miner_cluster.images import cache
 from miner_cluster.images.layout import digest_of, read_image
+from miner_cluster.images.sources import Target
 from miner_cluster.images.worker_image import BaseImage
 from tests.unit.image.test_archive import packed
 
@@ -62,16 +63,21 @@ class Buildah:
     work: Path
     lines: list[str] = field(default_factory=list)
 
+    def calls(self) -> list[list[str]]:
+        file = self.work / "calls"
+        return [json.loads(call) for call in file.read_text().splitlines()] if file.exists() else []
+
     def commands(self) -> list[str]:
-        calls = (self.work / "calls").read_text().splitlines() if (self.work / "calls").exists() else []
-        return [json.loads(call)[0] for call in calls]
+        return [call[0] for call in self.calls()]
 
     def arguments(self, command: str) -> list[str]:
-        calls = [json.loads(line) for line in (self.work / "calls").read_text().splitlines()]
-        return next(call for call in calls if call[0] == command)[1:]  # type: ignore[no-any-return]
+        return next(call for call in self.calls() if call[0] == command)[1:]
 
-    def build(self, checkout: Path, base: BaseImage | None = None) -> cache.BuiltImage:
-        return cache.build(checkout, base, self.work / "state/build.log", tell=self.lines.append)
+    def build(
+        self, checkout: Path, base: BaseImage | None = None, target: Target = "workers"
+    ) -> cache.BuiltImage:
+        log = self.work / "state/build.log"
+        return cache.build(checkout, base, log, target=target, tell=self.lines.append)
 
 
 @pytest.fixture
@@ -89,10 +95,10 @@ def buildah(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Buildah:
 
 
 def test_an_image_is_built_once(checkout: Path, buildah: Buildah) -> None:
-    assert cache.find(checkout, None) is None
+    assert cache.find(checkout, None, target="workers") is None
     built = buildah.build(checkout)
     calls = len(buildah.commands())
-    assert buildah.build(checkout) == built == cache.find(checkout, None)
+    assert buildah.build(checkout) == built == cache.find(checkout, None, target="workers")
     assert len(buildah.commands()) == calls
     assert read_image(built.path).image_id == built.image_id
 
@@ -124,9 +130,9 @@ def test_a_failure_shows_what_was_said_last_and_leaves_nothing(checkout: Path, b
     with pytest.raises(ArtifactError, match=r"(?s)buildah failed.*\n99\nerror: no network$"):
         buildah.build(checkout)
     assert "error: no network" in (buildah.work / "state/build.log").read_text()
-    assert cache.find(checkout, None) is None
+    assert cache.find(checkout, None, target="workers") is None
     (buildah.work / "broken").unlink()
-    assert buildah.build(checkout) == cache.find(checkout, None)
+    assert buildah.build(checkout) == cache.find(checkout, None, target="workers")
 
 
 def test_an_edit_during_the_build_is_noticed(checkout: Path, buildah: Buildah) -> None:
@@ -143,6 +149,16 @@ def test_layers_of_other_dependencies_are_thrown_away(checkout: Path, buildah: B
     (checkout / "image/requirements.lock").write_text("a==2\n")
     buildah.build(checkout)
     assert buildah.arguments("rmi") == ["--all", "--force"]
+
+
+def test_the_image_with_models_is_another_and_shares_layers(checkout: Path, buildah: Buildah) -> None:
+    small = buildah.build(checkout)
+    large = buildah.build(checkout, target="models")
+    assert cache.find(checkout, None, target="models") == large
+    assert small.path != large.path
+    targets = [call[call.index("--target") + 1] for call in buildah.calls() if call[0] == "build"]
+    assert targets == ["workers", "models"]
+    assert "rmi" not in buildah.commands()
 
 
 def test_it_says_what_goes_on(checkout: Path, buildah: Buildah) -> None:

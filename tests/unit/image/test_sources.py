@@ -9,7 +9,7 @@ import pytest
 
 from miner_cluster.artifacts.recipe import ArtifactError
 from miner_cluster.cluster import CHECKOUT
-from miner_cluster.images.sources import default_base, package_files, sources_digest
+from miner_cluster.images.sources import LOCKS, default_base, package_files, sources_digest
 from miner_cluster.images.worker_image import BaseImage, worker_image
 
 Change = Callable[[Path], object]
@@ -28,30 +28,38 @@ Change = Callable[[Path], object]
     ],
 )
 def test_what_enters_the_image_changes_the_digest(checkout: Path, change: Change) -> None:
-    before = sources_digest(checkout)
+    before = [sources_digest(checkout, target) for target in LOCKS]
     change(checkout)
-    assert sources_digest(checkout) != before
+    for target, digest in zip(LOCKS, before, strict=True):
+        assert sources_digest(checkout, target) != digest
+
+
+@pytest.mark.parametrize("name", ["image/models.lock", "image/torch.lock"])
+def test_what_models_need_changes_their_image_only(checkout: Path, name: str) -> None:
+    before = {target: sources_digest(checkout, target) for target in LOCKS}
+    (checkout / name).write_text("a==2\n")
+    assert {target for target in LOCKS if sources_digest(checkout, target) != before[target]} == {"models"}
 
 
 @pytest.mark.parametrize("name", ["data_miner/__pycache__/x.pyc", "data_miner/.base.py.swp", "README.md"])
 def test_other_files_do_not(checkout: Path, name: str) -> None:
-    before = sources_digest(checkout)
+    before = sources_digest(checkout, "models")
     (checkout / name).parent.mkdir(exist_ok=True)
     (checkout / name).write_text("x")
-    assert sources_digest(checkout) == before
+    assert sources_digest(checkout, "models") == before
 
 
 def test_our_own_dockerignore_leaves_out_the_same() -> None:
     lines = (CHECKOUT / ".dockerignore").read_text("utf-8").splitlines()
     patterns = [line for line in lines if not line.startswith("#")]
-    assert patterns == ["*", "!data_miner", "!image/requirements.lock", "**/__pycache__", "**/.*"]
+    assert patterns == ["*", "!data_miner", "!image/*.lock", "**/__pycache__", "**/.*"]
     assert not [path for path in package_files(CHECKOUT) if "__pycache__" in path.parts]
 
 
 def test_a_missing_file_is_named(checkout: Path) -> None:
     (checkout / "image/requirements.lock").unlink()
     with pytest.raises(ArtifactError, match=r"requirements\.lock: .*restore it"):
-        sources_digest(checkout)
+        sources_digest(checkout, "workers")
 
 
 def test_the_dockerfile_names_the_usual_base() -> None:
@@ -66,9 +74,10 @@ def test_a_dockerfile_without_a_base_is_refused(checkout: Path) -> None:
 
 def test_another_base_is_another_image(checkout: Path) -> None:
     bases = [None, *(BaseImage(reference="b:1", image_id=f"sha256:{digit * 64}") for digit in "ab")]
-    assert len({worker_image(checkout, base, {}).key for base in bases}) == len(bases)
+    assert len({worker_image(checkout, base, {}, target="workers").key for base in bases}) == len(bases)
 
 
 def test_the_bases_id_counts_and_not_its_name(checkout: Path) -> None:
     one, two = (BaseImage(reference=name, image_id="sha256:" + "a" * 64) for name in ("b:1", "b:2"))
-    assert worker_image(checkout, one, {}).key == worker_image(checkout, two, {}).key
+    keys = {worker_image(checkout, base, {}, target="workers").key for base in (one, two)}
+    assert len(keys) == 1
