@@ -8,13 +8,22 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import yaml
-
-from data_miner.config import AppConfig, Layer, Merged, Stage, dotted, load_app_config, load_yaml, validate
+from data_miner.config import (
+    NO_FILE,
+    OVERRIDES,
+    AppConfig,
+    Layer,
+    Mark,
+    Merged,
+    Stage,
+    dump,
+    load_app_config,
+    load_yaml,
+    validate,
+)
 from data_miner.errors import ConfigError, Problem
 from miner_cluster.cluster import Cluster
-
-OVERRIDES = "k3s_app_overrides"
+from miner_cluster.config_file import overrides_layer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +38,7 @@ class MinerConfig:
     @property
     def text(self) -> str:
         """The YAML that is mounted into the workers; the same for the same values."""
-        return yaml.safe_dump(self.merged.data, sort_keys=True, allow_unicode=True, width=110)
+        return dump(self.merged.data, sort_keys=True)
 
     @property
     def digest(self) -> str:
@@ -43,38 +52,51 @@ def load_miner_config(cluster: Cluster) -> MinerConfig:
     Raises:
         ConfigError: with the file and line of every value that the application or the cluster cannot use.
     """
-    merged = load_app_config(_shown(cluster.run_config), _overrides(cluster))
-    typed = validate(merged)
-    if problems := _misfits(cluster, merged, typed):
+    plugins, problems = _plugins(cluster)
+    try:
+        merged = load_app_config(_run_config(cluster), _overrides(cluster))
+        typed = validate(merged)
+        problems += _misfits(cluster, merged, typed)
+    except ConfigError as error:
+        raise ConfigError([*error.problems, *problems]) from error
+    if problems:
         raise ConfigError(problems)
-    return MinerConfig(merged=merged, typed=typed, plugins=_plugins(cluster))
+    return MinerConfig(merged=merged, typed=typed, plugins=plugins)
 
 
-def _plugins(cluster: Cluster) -> dict[str, str]:
-    """Read the yt-dlp plugins that the cluster names.
+def _run_config(cluster: Cluster) -> Path:
+    """Return the run config's path.
 
     Raises:
-        ConfigError: the directory holds none.
+        ConfigError: cluster_config.yaml names one that is not there.
     """
+    path = Path(cluster.run_config)
+    if path.exists():
+        return shown_path(path)
+    source = load_yaml(shown_path(cluster.config_file))
+    mark = source.marks.get(("run_config",))
+    if mark is None or str(source.data["run_config"]) not in cluster.run_config:
+        return shown_path(path)
+    message = f"there is no file {shown_path(path)}"
+    raise ConfigError([_at(mark, "run_config", message=message, hint="paths count from the checkout")])
+
+
+def _plugins(cluster: Cluster) -> tuple[dict[str, str], list[Problem]]:
+    """Read the yt-dlp plugins that the cluster names; it is a problem when there are none."""
     if cluster.yt_dlp_plugins is None:
-        return {}
+        return {}, []
     files = sorted((Path(cluster.yt_dlp_plugins) / "extractor").glob("*.py"))
     if not files:
-        problem = Problem(
-            file=cluster.config_file,
-            key="yt_dlp_plugins",
-            message=f"there is no plugin in {cluster.yt_dlp_plugins}/extractor",
-            hint="put *.py files there, or remove the key",
-        )
-        raise ConfigError([problem])
-    return {file.name: file.read_text("utf-8") for file in files}
+        mark = load_yaml(shown_path(cluster.config_file)).marks.get(("yt_dlp_plugins",))
+        message = f"there is no plugin in {cluster.yt_dlp_plugins}/extractor"
+        return {}, [
+            _at(mark, "yt_dlp_plugins", message=message, hint="put *.py files there, or remove the key")
+        ]
+    return {file.name: file.read_text("utf-8") for file in files}, []
 
 
 def _overrides(cluster: Cluster) -> Layer:
-    """Return the overrides as a layer; their places are read from the file again."""
-    marks = load_yaml(_shown(cluster.config_file)).marks
-    below = {path[1:]: mark for path, mark in marks.items() if path[0] == OVERRIDES and len(path) > 1}
-    return Layer(name=OVERRIDES, data=cluster.k3s_app_overrides, marks=below)
+    return overrides_layer(load_yaml(shown_path(cluster.config_file)), cluster.k3s_app_overrides)
 
 
 def _misfits(cluster: Cluster, merged: Merged, typed: AppConfig) -> list[Problem]:
@@ -104,18 +126,21 @@ def _misfits(cluster: Cluster, merged: Merged, typed: AppConfig) -> list[Problem
 
 def _problem(merged: Merged, key: str, *, message: str, hint: str) -> Problem:
     origin = merged.provenance.get(tuple(key.split(".")))
-    mark = origin.mark if origin else None
+    return _at(origin.mark if origin else None, key, message=message, hint=hint)
+
+
+def _at(mark: Mark | None, key: str, *, message: str, hint: str) -> Problem:
     return Problem(
-        file=mark.file if mark else "configuration",
+        file=mark.file if mark else NO_FILE,
         line=mark.line if mark else None,
         column=mark.column if mark else None,
-        key=dotted(tuple(key.split("."))),
+        key=key,
         message=message,
         hint=hint,
     )
 
 
-def _shown(path: str) -> Path:
+def shown_path(path: Path | str) -> Path:
     """Return a path as messages should show it: from the working directory where it lies below it."""
     absolute, here = Path(path), Path.cwd()
     return absolute.relative_to(here) if absolute.is_relative_to(here) else absolute

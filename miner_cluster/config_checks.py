@@ -6,9 +6,9 @@ Each check gets the sections it names, and runs only when these have the right s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import PurePosixPath
 
 from data_miner.config import KeyPath
@@ -17,11 +17,15 @@ from miner_cluster.config_model import (
     Image,
     Infrastructure,
     LabSection,
+    Node,
     ResourcePreset,
     Seaweedfs,
     Storage,
     Worker,
 )
+
+#: what k3s gives to pods and services; a machine with such an address can't be told from them
+_K3S_NETWORKS = {"pods": ip_network("10.42.0.0/16"), "services": ip_network("10.43.0.0/16")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,16 +39,23 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Sections:
-    """The sections that have the right shape; None for those that have not."""
+    """What has the right shape: whole sections, None for those that have not, and entries."""
 
     cluster: ClusterSection | None
     lab: LabSection | None
     storage: Storage | None
     image: Image | None
     seaweedfs: Seaweedfs | None
-    resource_presets: dict[str, ResourcePreset] | None
-    workers: dict[str, Worker] | None
-    infrastructure: dict[str, Infrastructure] | None
+    nodes: dict[str, Node]
+    resource_presets: dict[str, ResourcePreset]
+    workers: dict[str, Worker]
+    infrastructure: dict[str, Infrastructure]
+    #: of each kind of entries the names of all, also of those that have a wrong shape
+    names: Mapping[str, tuple[str, ...]]
+
+    def has_all(self, kind: str) -> bool:
+        """Tell whether every entry of a kind has the right shape, so that what is missing is missing."""
+        return set(self.names[kind]) == set(getattr(self, kind))
 
 
 def worker_preset(name: str, worker: Worker) -> str:
@@ -75,7 +86,7 @@ def warnings(sections: Sections) -> list[Finding]:
     found: list[tuple[KeyPath, str]] = []
     if sections.seaweedfs:
         found.append((("seaweedfs", "image"), sections.seaweedfs.image))
-    for name, service in (sections.infrastructure or {}).items():
+    for name, service in sections.infrastructure.items():
         found.append((("infrastructure", name, "image"), service.image))
     return [
         Finding(
@@ -94,11 +105,11 @@ def _is_latest(image: str) -> bool:
 
 
 def _servers(sections: Sections) -> Iterator[Finding]:
-    if sections.cluster is None:
-        return
-    nodes = sections.cluster.nodes
+    nodes = sections.nodes
     masters = [name for name, node in nodes.items() if node.role == "master"]
-    if not masters:
+    if not nodes or not sections.has_all("nodes"):
+        pass
+    elif not masters:
         yield Finding(
             path=("cluster", "nodes"), message="no node has role master", hint="give one of them role: master"
         )
@@ -118,10 +129,8 @@ def _servers(sections: Sections) -> Iterator[Finding]:
 
 
 def _addresses(sections: Sections) -> Iterator[Finding]:
-    if sections.cluster is None:
-        return
     first: dict[str, str] = {}
-    for name, node in sections.cluster.nodes.items():
+    for name, node in sections.nodes.items():
         other = first.setdefault(node.ip, name)
         if other != name:
             yield Finding(
@@ -129,6 +138,13 @@ def _addresses(sections: Sections) -> Iterator[Finding]:
                 message=f"{node.ip} is the address of {other} too",
                 hint="give each node its own",
             )
+        for what, network in _K3S_NETWORKS.items():
+            if ip_address(node.ip) in network:
+                yield Finding(
+                    path=("cluster", "nodes", name, "ip"),
+                    message=f"{node.ip} lies in the network of the {what}, {network}",
+                    hint="use an address outside it",
+                )
     if sections.lab is not None:
         yield from _lab_addresses(first, sections.lab.site_ip)
 
@@ -162,7 +178,7 @@ def _limits(sections: Sections) -> Iterator[Finding]:
     limits: list[tuple[KeyPath, int | None]] = [
         (("seaweedfs", "default_disk_limit_mb"), sections.seaweedfs.default_disk_limit_mb)
     ]
-    for name, node in sections.cluster.nodes.items() if sections.cluster else ():
+    for name, node in sections.nodes.items():
         limits.append((("cluster", "nodes", name, "disk_limit_mb"), node.disk_limit_mb))
         if sections.lab and (node.disk_limit_mb or 0) > sections.lab.disk_mb:
             yield Finding(
@@ -180,9 +196,9 @@ def _limits(sections: Sections) -> Iterator[Finding]:
 
 
 def _placement(sections: Sections) -> Iterator[Finding]:
-    if sections.cluster is None or sections.workers is None:
+    if not sections.has_all("nodes"):
         return
-    nodes = sections.cluster.nodes.values()
+    nodes = sections.nodes.values()
     may_have_gpu = any(node.gpu is not False and not node.storage_only for node in nodes)
     may_work = any(not node.storage_only for node in nodes)
     for name, worker in sections.workers.items():
@@ -198,18 +214,16 @@ def _placement(sections: Sections) -> Iterator[Finding]:
 
 
 def _presets(sections: Sections) -> Iterator[Finding]:
-    if sections.resource_presets is None:
-        return
     wanted: list[tuple[KeyPath, str]] = []
     if sections.seaweedfs:
         wanted.append((("seaweedfs", "preset"), sections.seaweedfs.preset))
-    for name, worker in (sections.workers or {}).items():
+    for name, worker in sections.workers.items():
         wanted.append((("workers", name, "preset"), worker_preset(name, worker)))
-    for name, service in (sections.infrastructure or {}).items():
+    for name, service in sections.infrastructure.items():
         wanted.append((("infrastructure", name, "preset"), service.preset))
     for path, preset in wanted:
-        if preset not in sections.resource_presets:
-            known = ", ".join(sections.resource_presets) or "none"
+        if preset not in sections.names["resource_presets"]:
+            known = ", ".join(sections.names["resource_presets"]) or "none"
             yield Finding(
                 path=path,
                 message=f"there is no resource preset {preset!r}",
@@ -219,8 +233,6 @@ def _presets(sections: Sections) -> Iterator[Finding]:
 
 def _services(sections: Sections) -> Iterator[Finding]:
     services = sections.infrastructure
-    if services is None:
-        return
     ports = Counter(service.node_port for service in services.values() if service.node_port)
     seen: dict[int, str] = {}
     for name, service in services.items():
@@ -232,7 +244,7 @@ def _services(sections: Sections) -> Iterator[Finding]:
                     message=f"{service.node_port} is taken by {other}",
                     hint="choose another one from 30000 to 32767",
                 )
-    if sections.workers and "postgres" not in services:
+    if sections.workers and "postgres" not in sections.names["infrastructure"]:
         yield Finding(
             path=("infrastructure",),
             message="workers need the queue in postgres, and there is none",

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic_core import PydanticUndefined
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails, PydanticUndefined
 
-from data_miner.config import KeyPath, Mark, Source, dotted, load_yaml
+from data_miner.config import OVERRIDES, KeyPath, Layer, Mark, Source, dotted, final_problems, load_yaml
 from data_miner.errors import ConfigError, Problem
 from miner_cluster import config_checks
 from miner_cluster.config_model import ClusterFile
+from miner_cluster.config_sections import sections
 from miner_cluster.config_words import key_path, words
 from miner_cluster.references import resolve
 
@@ -47,35 +48,57 @@ def load_cluster_file(path: Path) -> Loaded:
     except ValidationError as error:
         for detail in error.errors():
             if not any(key_path(detail)[: len(key)] == key for key in unresolved):
-                problems.append(_problem(source, key_path(detail), *words(detail, ClusterFile)))
-    sections = _sections(data)
+                problems.append(_shape_problem(source, detail))
+    parts = sections(data)
+    problems += _override_problems(source, data, unresolved)
     problems += [
-        _problem(source, found.path, found.message, found.hint) for found in config_checks.check(sections)
+        _problem(source, found.path, found.message, found.hint) for found in config_checks.check(parts)
     ]
     if problems or file is None:
         raise ConfigError(
             sorted(problems, key=lambda problem: (problem.line or 0, problem.column or 0, problem.key))
         )
     warnings = [
-        _problem(source, found.path, found.message, found.hint) for found in config_checks.warnings(sections)
+        _problem(source, found.path, found.message, found.hint) for found in config_checks.warnings(parts)
     ]
     return Loaded(file=file, data=data, source=source, warnings=warnings)
 
 
-def _sections(data: Mapping[str, Any]) -> config_checks.Sections:
-    """Validate each section by itself, so that a mistake in one leaves the others to be checked."""
-    valid: dict[str, Any] = {}
-    for name in config_checks.Sections.__dataclass_fields__:
-        field = ClusterFile.model_fields[name]
-        if name not in data:
-            valid[name] = None if field.is_required() else field.get_default(call_default_factory=True)
-            continue
-        try:
-            adapter: TypeAdapter[Any] = TypeAdapter(field.rebuild_annotation())
-            valid[name] = adapter.validate_python(data[name])
-        except ValidationError:
-            valid[name] = None
-    return config_checks.Sections(**valid)
+def _shape_problem(source: Source, detail: ErrorDetails) -> Problem:
+    path = key_path(detail)
+    message, hint = words(detail, ClusterFile)
+    written = _written(source.data, path)
+    if isinstance(written, str) and "${" in written:
+        message, hint = f"{message}, through {written}", "refer to a value of that kind"
+    return _problem(source, path, message, hint)
+
+
+def _written(data: Any, path: KeyPath) -> Any:
+    """Return the value at a path as the file has it; None where a reference brought it."""
+    for part in path:
+        if not isinstance(data, Mapping) or part not in data:
+            return None
+        data = data[part]
+    return data
+
+
+def _override_problems(
+    source: Source, data: Mapping[str, Any], unresolved: Mapping[KeyPath, object]
+) -> list[Problem]:
+    """Return what the application can't use in its strongest layer."""
+    values = data.get(OVERRIDES)
+    if not isinstance(values, dict):
+        return []
+    found = final_problems(overrides_layer(source, values))
+    keys = {dotted(key) for key in unresolved}
+    named = [replace(problem, key=f"{OVERRIDES}.{problem.key}") for problem in found]
+    return [problem for problem in named if problem.key not in keys]
+
+
+def overrides_layer(source: Source, values: dict[str, Any]) -> Layer:
+    """Return the application's strongest layer, which is a section of cluster_config.yaml."""
+    below = {path[1:]: mark for path, mark in source.marks.items() if path[0] == OVERRIDES and len(path) > 1}
+    return Layer(name=OVERRIDES, data=values, marks=below)
 
 
 def _default(path: tuple[str, ...]) -> Any:

@@ -93,7 +93,13 @@ def _type_hint(detail: ErrorDetails) -> str:
         if isinstance(value, (int, float)):
             return "put it in quotes; unquoted, YAML reads no, on, 1.30 and 010 as something else"
         return "write a text"
-    if kind in {"int_type", "bool_type"} and isinstance(value, str):
+    if kind == "int_type":
+        return (
+            "write it without quotes"
+            if isinstance(value, str) and value.isdecimal()
+            else "write a number such as 3"
+        )
+    if kind == "bool_type" and str(value).lower() in {"true", "false", "yes", "no", "on", "off"}:
         return "write it without quotes"
     return ""
 

@@ -14,9 +14,9 @@ from miner_cluster import quantities
 
 #: volume-<node> names a StatefulSet, and Kubernetes adds a hash to its labels of at most 63 characters
 MAX_NODE_NAME = 45
+_THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _RESERVED_NODE_NAMES = {"all", "ungrouped", "localhost", "server", "agent", "gpu"}
-_RESERVED_NAMESPACES = ("default", "kube-")
 _SYSTEM = (
     *("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys"),
     *("/usr", "/var/run", "/var/log", "/var/lib/rancher", "/var/lib/kubelet", "/var/lib/containerd"),
@@ -52,7 +52,7 @@ def _node_name(value: str) -> str:
 
 def _namespace(value: str) -> str:
     dns_label(value)
-    if value.startswith(_RESERVED_NAMESPACES):
+    if value == "default" or value.startswith("kube-"):
         raise ValueError("is Kubernetes's own namespace; choose one that may be created and removed")
     return value
 
@@ -64,7 +64,7 @@ def _ipv4(value: str) -> str:
         raise ValueError("should be an IPv4 address such as 192.0.2.10") from None
     if not isinstance(address, ipaddress.IPv4Address):
         raise ValueError("should be an IPv4 address; IPv6 is not supported")
-    if address.is_loopback or address.is_unspecified or address.is_multicast:
+    if address.is_loopback or address.is_multicast or address.is_reserved or address in _THIS_NETWORK:
         raise ValueError("should be an address under which the other machines reach this one")
     return value
 
@@ -153,7 +153,8 @@ MemoryRange = Annotated[str, AfterValidator(_range(quantities.memory_bytes))]
 Text = Annotated[str, Field(min_length=1)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 NodePort = Annotated[int, Field(ge=30000, le=32767)]
-Megabytes = Annotated[int, Field(ge=0)]
+#: at most a petabyte
+Megabytes = Annotated[int, Field(ge=0, le=10**9)]
 Replicas = Annotated[int, Field(ge=0, le=1000)]
 _LABEL_KEY = re.compile(
     r"(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-import yaml
 
-from data_miner.config import Layer, Merged, load_app_config, load_yaml, validate
-from data_miner.config.source import KeyPath, dotted
+from data_miner.config import Layer, Merged, dotted, dump, load_app_config, load_yaml, validate
+from data_miner.config.history import differences, explanations
 from data_miner.errors import ConfigError, Problem
 
 app = typer.Typer(no_args_is_help=True, help="The configuration, and where each key comes from.")
@@ -32,7 +32,7 @@ def validate_config(config: RunConfig, overrides: Overrides = None) -> None:
 @app.command()
 def show(config: RunConfig, overrides: Overrides = None) -> None:
     """Print the merged configuration."""
-    typer.echo(yaml.safe_dump(_load(config, overrides).data, sort_keys=False), nl=False)
+    typer.echo(dump(_load(config, overrides).data), nl=False)
 
 
 @app.command()
@@ -41,40 +41,35 @@ def explain(
     config: RunConfig,
     overrides: Overrides = None,
 ) -> None:
-    """Say which layer and line set a key."""
+    """Say which layer and line set a key, and what that replaced."""
     merged = _load(config, overrides)
-    lines = list(explanations(merged, key))
+    lines = explanations(merged, key)
     if not lines:
-        hint = f"known at the top: {', '.join(sorted(merged.data))}"
+        close = get_close_matches(key, [dotted(path) for path in merged.provenance], n=1)
+        known = f"known at the top: {', '.join(sorted(merged.data))}"
+        hint = f"did you mean {close[0]}?" if close else known
         raise ConfigError([Problem(file=str(config), key=key, message="no such key", hint=hint)])
     for line in lines:
         typer.echo(line)
 
 
-def explanations(merged: Merged, key: str) -> list[str]:
-    """Return a line for a key and each one below it: its value and its origin, or who removed it."""
-    lines = []
-    for path, origin in sorted(merged.provenance.items(), key=lambda entry: [str(part) for part in entry[0]]):
-        value = _value(merged.data, path)
-        if _below(path, key) and not (isinstance(value, (dict, list)) and value):
-            lines.append(f"{dotted(path)} = {value!r}  from {origin}")
-    lines += [
-        f"{dotted(path)} removed by {origin}" for path, origin in merged.removed.items() if _below(path, key)
-    ]
-    return lines
+@app.command()
+def diff(
+    one: Annotated[Path, typer.Argument(metavar="A", help="A run config.")],
+    two: Annotated[Path, typer.Argument(metavar="B", help="Another one.")],
+    overrides: Overrides = None,
+) -> None:
+    """Show what another run config changes: of each key both values, and where they are set.
+
+    The exit code is 0 where both mean the same, 1 where they differ, as that of diff.
+    """
+    lines = differences(_load(one, overrides), _load(two, overrides))
+    for line in lines:
+        typer.echo(line)
+    if lines:
+        raise typer.Exit(1)
 
 
 def _load(config: Path, overrides: Path | None) -> Merged:
     layer = Layer.from_source("overrides", load_yaml(overrides)) if overrides is not None else None
     return load_app_config(config, layer)
-
-
-def _below(path: KeyPath, key: str) -> bool:
-    name = dotted(path)
-    return name == key or name.startswith((f"{key}.", f"{key}["))
-
-
-def _value(data: Any, path: KeyPath) -> Any:
-    for part in path:
-        data = data[part]
-    return data

@@ -12,12 +12,16 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from data_miner.config.merge import Layer, Merged, Origin, merge
-from data_miner.config.model import AppConfig, Stage
+from data_miner.config.model import MISFIT, AppConfig, Stage
 from data_miner.config.source import KeyPath, dotted, load_yaml, parse_yaml
 from data_miner.errors import ConfigError, Problem
 
 #: how a problem is called when no file is to blame
 NO_FILE = "configuration"
+#: how the lowest layer is called
+DEFAULT = "default"
+#: the highest one, and the section of cluster_config.yaml that holds it
+OVERRIDES = "k3s_app_overrides"
 
 _PLAIN = {
     "Input should be a valid ": "should be a ",
@@ -25,13 +29,14 @@ _PLAIN = {
     "Input should be ": "should be ",
     "String should ": "should ",
     "a string": "text",
+    "dictionary": "mapping",
 }
 
 
 def default_layer() -> Layer:
     """Return the application's own defaults."""
     text = resources.files("data_miner").joinpath("default.yaml").read_text("utf-8")
-    return Layer.from_source("default", parse_yaml(text, Path("data_miner/default.yaml")))
+    return Layer.from_source(DEFAULT, parse_yaml(text, Path("data_miner/default.yaml")))
 
 
 def load_app_config(run_config: Path | None, overrides: Layer | None = None) -> Merged:
@@ -74,7 +79,23 @@ def validate(merged: Merged) -> AppConfig:
     try:
         return AppConfig.model_validate(merged.data)
     except ValidationError as error:
-        raise ConfigError(sorted(_problem(merged, detail) for detail in error.errors())) from error
+        raise ConfigError(sorted(_problem(merged, detail)[0] for detail in error.errors())) from error
+
+
+def final_problems(overrides: Layer) -> list[Problem]:
+    """Return what is wrong with the strongest layer, whatever the run config says.
+
+    Its values are final, so each must be right by itself; what depends on other values is left to
+    ``validate``.
+    """
+    project = Layer(name="any project", data={"project": "any"})
+    merged = merge(default_layer(), project, overrides)
+    try:
+        AppConfig.model_validate(merged.data)
+    except ValidationError as error:
+        found = [_problem(merged, detail) for detail in error.errors() if detail["type"] != MISFIT]
+        return sorted(problem for problem, layer in found if layer == overrides.name)
+    return []
 
 
 def to_plain(config: BaseModel) -> dict[str, Any]:
@@ -83,15 +104,19 @@ def to_plain(config: BaseModel) -> dict[str, Any]:
     return plain
 
 
-def _problem(merged: Merged, detail: ErrorDetails) -> Problem:
-    path: KeyPath = detail["loc"]
+def _problem(merged: Merged, detail: ErrorDetails) -> tuple[Problem, str | None]:
+    """Return the problem, and the layer that is to blame."""
+    misfit = detail.get("ctx", {}) if detail["type"] == MISFIT else {}
+    path: KeyPath = (*detail["loc"], *misfit.get("below", ()))
     message, hint = _words(detail)
     origin = merged.removed.get(path) if detail["type"] == "missing" else None
     if origin is not None:
         hint = "the null on this line removes it"
     origin = origin or _nearest(merged, path)
+    if misfit and (origin is None or origin.layer == DEFAULT):
+        origin = _nearest(merged, misfit["because"]) or origin
     mark = origin.mark if origin else None
-    return Problem(
+    problem = Problem(
         file=mark.file if mark else NO_FILE,
         line=mark.line if mark else None,
         column=mark.column if mark else None,
@@ -99,6 +124,7 @@ def _problem(merged: Merged, detail: ErrorDetails) -> Problem:
         message=message,
         hint=hint,
     )
+    return problem, origin.layer if origin else None
 
 
 def _nearest(merged: Merged, path: KeyPath) -> Origin | None:
@@ -120,8 +146,8 @@ def _words(detail: ErrorDetails) -> tuple[str, str]:
         message = message.replace(pydantic, plain)
     if kind == "model_type":
         message = "should be a mapping"
-    if kind == "value_error" and isinstance(value, (dict, BaseModel)):
-        return message, ""
+    if kind == MISFIT:
+        return message, detail["ctx"]["hint"]
     hints = {
         "list_type": "write [one, two], or [] for none, or remove the line to take the default",
         "value_error": "remove the line to take the default" if value == "" else "",
@@ -151,37 +177,44 @@ def _suggest(path: KeyPath) -> str:
 
 
 def _read_url_files(merged: Merged, base: Path) -> None:
-    urls: list[str] = list(merged.data["urls"])
+    """Let the URLs in files join the others, each once."""
+    urls: list[str] = merged.data["urls"]
     problems: list[Problem] = []
     for index, name in enumerate(merged.data["url_files"]):
         path, origin = base / name, merged.provenance["url_files", index]
         try:
             lines = path.read_text("utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "not UTF-8 text"
-            mark = origin.mark
-            problems.append(
-                Problem(
-                    file=mark.file if mark else NO_FILE,
-                    line=mark.line if mark else None,
-                    key=f"url_files[{index}]",
-                    message=f"{path} cannot be read: {reason}",
-                    hint="paths count from the run config's directory",
-                )
-            )
+            problems.append(_unreadable(path, f"url_files[{index}]", origin, error))
             continue
         for number, line in enumerate(lines, start=1):
             if (url := line.strip()) and not url.startswith("#"):
                 problems += _url_problem(path, number, url)
-                merged.provenance["urls", len(urls)] = origin
-                urls.append(url)
+                if url not in urls:
+                    merged.provenance["urls", len(urls)] = origin
+                    urls.append(url)
     if problems:
         raise ConfigError(problems)
-    merged.data["urls"], merged.data["url_files"] = list(dict.fromkeys(urls)), []
+    for index in range(len(merged.data["url_files"])):
+        del merged.provenance["url_files", index]
+    merged.data["url_files"] = []
+
+
+def _unreadable(path: Path, key: str, origin: Origin, error: OSError | UnicodeDecodeError) -> Problem:
+    reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+    mark = origin.mark
+    return Problem(
+        file=mark.file if mark else NO_FILE,
+        line=mark.line if mark else None,
+        column=mark.column if mark else None,
+        key=key,
+        message=f"{path} cannot be read: {reason}",
+        hint="paths count from the run config's directory",
+    )
 
 
 def _url_problem(path: Path, number: int, url: str) -> list[Problem]:
     if url.startswith(("http://", "https://")):
         return []
     hint = "one URL a line; # starts a comment"
-    return [Problem(file=str(path), line=number, message=f"not a URL: {_shown(url)}", hint=hint)]
+    return [Problem(file=str(path), line=number, column=1, message=f"not a URL: {_shown(url)}", hint=hint)]

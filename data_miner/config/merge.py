@@ -45,17 +45,31 @@ class Origin:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Overridden:
+    """A value that a stronger layer replaced or removed."""
+
+    value: Any
+    origin: Origin
+
+    def __str__(self) -> str:
+        """Return ``value from layer (file:line)``."""
+        return f"{self.value!r} from {self.origin}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Merged:
     """The merged configuration, the origin of each key in it, and of each removal."""
 
     data: dict[str, Any]
     provenance: dict[KeyPath, Origin]
     removed: dict[KeyPath, Origin]
+    #: what each key replaced or removed, the weakest layer first
+    overridden: dict[KeyPath, list[Overridden]]
 
 
 def merge(*layers: Layer) -> Merged:
     """Merge layers, the last one strongest."""
-    merged = Merged(data={}, provenance={}, removed={})
+    merged = Merged(data={}, provenance={}, removed={}, overridden={})
     for layer in layers:
         _merge_map(merged, merged.data, layer.data, (), layer)
     return merged
@@ -68,13 +82,12 @@ def _merge_map(
         here = (*path, key)
         if value is None:
             if key in into:
+                _override(merged, into.pop(key), here)
                 merged.removed[here] = layer.origin(here)
-                del into[key]
-                _forget(merged.provenance, here)
             continue
         if not (isinstance(value, dict) and isinstance(into.get(key), dict)):
             if key in into:
-                _forget(merged.provenance, here)
+                _override(merged, into[key], here)
             into[key] = {} if isinstance(value, dict) else _copy(value)
         merged.removed.pop(here, None)
         merged.provenance[here] = layer.origin(here)
@@ -96,9 +109,14 @@ def _note_items(merged: Merged, value: object, path: KeyPath, layer: Layer) -> N
         _note_items(merged, item, (*path, key), layer)
 
 
-def _forget(provenance: dict[KeyPath, Origin], path: KeyPath) -> None:
-    for known in [known for known in provenance if known[: len(path)] == path]:
-        del provenance[known]
+def _override(merged: Merged, value: Any, path: KeyPath) -> None:
+    """Keep a value that is gone now in the history of its key, and forget what lay below it."""
+    old = Overridden(value=value, origin=merged.provenance[path])
+    history = [*merged.overridden.get(path, []), old]
+    for known in (merged.provenance, merged.removed, merged.overridden):
+        for below in [below for below in known if below[: len(path)] == path]:
+            del known[below]
+    merged.overridden[path] = history
 
 
 def _copy(value: Any) -> Any:

@@ -12,7 +12,20 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+#: kind of the errors about values that are right by themselves and do not go together
+MISFIT = "misfit"
 
 
 class Stage(StrEnum):
@@ -57,6 +70,28 @@ def _url(value: str) -> str:
     return value
 
 
+def _misfit(
+    message: str, *, below: tuple[str, ...], because: tuple[str, ...], hint: str
+) -> PydanticCustomError:
+    """Return an error of a key that does not go with another one.
+
+    Args:
+        message: what is wrong.
+        below: the key, below the value that is being checked.
+        because: path from the root of the other key; its line is to blame where the first one is a default.
+        hint: what would be right.
+    """
+    context = {"message": message, "below": below, "because": because, "hint": hint}
+    return PydanticCustomError(MISFIT, "{message}", context)
+
+
+def _stages(value: list[Stage]) -> list[Stage]:
+    order = list(Stage)
+    if value != order[: len(value)] or len(value) < order.index(Stage.EXTRACT):
+        raise ValueError(f"should be the first of [{', '.join(order)}], at least search and download")
+    return value
+
+
 def _stage(value: Any) -> Any:
     return Stage(value) if isinstance(value, str) and value in set(Stage) else value
 
@@ -65,10 +100,12 @@ PathText = Annotated[Path, BeforeValidator(_path)]
 Text = Annotated[str, AfterValidator(_text)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 Url = Annotated[str, AfterValidator(_url)]
-Seconds = Annotated[float, Field(gt=0)]
+#: at most a year
+Seconds = Annotated[float, Field(gt=0, le=31_536_000)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 StageName = Annotated[Stage, BeforeValidator(_stage)]
+Stages = Annotated[list[StageName], AfterValidator(_stages)]
 Project = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 #: yt-dlp's own form: {extractor: {argument: [values]}}
 ExtractorArgs = dict[str, dict[str, list[str]]]
@@ -77,14 +114,16 @@ ExtractorArgs = dict[str, dict[str, list[str]]]
 class Section(BaseModel):
     """Base of all sections: no unknown keys, no silent conversions, no changes after loading."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        strict=True, extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class SearchConfig(Section):
     """Which searches to make, and where."""
 
-    #: yt-dlp's search key: ytsearch, ytsearchdate, …
     prefix: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    """yt-dlp's search key: ytsearch, ytsearchdate, …"""
     queries: list[Text]
     max_results_per_query: Count
 
@@ -94,8 +133,8 @@ class BreakerConfig(Section):
 
     pause_s: Seconds
     max_pause_s: Seconds
-    #: an item refused this often becomes a dead letter
     max_blocks: Count
+    """An item refused this often becomes a dead letter."""
 
 
 class DownloadConfig(Section):
@@ -104,7 +143,7 @@ class DownloadConfig(Section):
     max_height: Count
     format: Text | None = None
     rate_limit_kib_s: Count | None = None
-    min_duration_s: Annotated[float, Field(ge=0)] | None = None
+    min_duration_s: Annotated[float, Field(ge=0, le=31_536_000)] | None = None
     max_duration_s: Seconds | None = None
     max_size_mib: Count | None = None
     blocked_hashtag_patterns: list[Pattern]
@@ -114,6 +153,18 @@ class DownloadConfig(Section):
     extractor_args: ExtractorArgs
     breaker: BreakerConfig
 
+    @model_validator(mode="after")
+    def _some_duration_is_allowed(self) -> Self:
+        least, most = self.min_duration_s, self.max_duration_s
+        if least is not None and most is not None and least > most:
+            raise _misfit(
+                f"{least:g} is more than max_duration_s ({most:g}), so no video would do",
+                below=("min_duration_s",),
+                because=("download", "max_duration_s"),
+                hint="lower it, or raise max_duration_s",
+            )
+        return self
+
 
 class ExtractConfig(Section):
     """Which frames to cut from a video. Every key is part of the parameters hash of its frames."""
@@ -121,8 +172,8 @@ class ExtractConfig(Section):
     mode: Literal["fps", "keyframes"]
     fps: Annotated[float, Field(gt=0, le=120)]
     max_frames: Count
-    #: frames are scaled down so that neither side is longer, in pixels
     max_side: Annotated[int, Field(ge=16)] | None = None
+    """Frames are scaled down so that neither side is longer, in pixels."""
     jpeg_quality: Annotated[int, Field(ge=1, le=95)]
 
 
@@ -133,10 +184,22 @@ class FilterConfig(Section):
     positive_prompts: list[Text]
     negative_prompts: list[Text]
     threshold: Share
-    #: overrides ``threshold`` for single prompts
     thresholds: dict[str, Share]
+    """Overrides ``threshold`` for single prompts."""
     negative_threshold: Share
     batch_size: Count
+
+    @model_validator(mode="after")
+    def _thresholds_are_of_prompts(self) -> Self:
+        for prompt in self.thresholds:
+            if prompt not in self.positive_prompts:
+                raise _misfit(
+                    "is none of positive_prompts",
+                    below=("thresholds", prompt),
+                    because=("filter", "positive_prompts"),
+                    hint="copy the prompt as it stands there",
+                )
+        return self
 
 
 class DedupConfig(Section):
@@ -178,7 +241,12 @@ class QueueConfig(Section):
     @model_validator(mode="after")
     def _heartbeats_fit_into_a_lease(self) -> Self:
         if self.heartbeat_s * 2 > self.lease_s:
-            raise ValueError(f"heartbeat_s ({self.heartbeat_s:g}) should be at most half of lease_s")
+            raise _misfit(
+                f"{self.heartbeat_s:g} is more than half of lease_s ({self.lease_s:g})",
+                below=("heartbeat_s",),
+                because=("queue", "lease_s"),
+                hint="two heartbeats should fit into a lease",
+            )
         return self
 
 
@@ -186,12 +254,12 @@ class WorkerConfig(Section):
     """How a worker process behaves."""
 
     port: Annotated[int, Field(ge=0, le=65535)]
-    #: no progress for this long means stuck: /healthz fails and the lease is no longer renewed
     stalled_after_s: Seconds
-    #: after SIGTERM, how long the current item may still take before it is given back
+    """No progress for this long means stuck: /healthz fails and the lease is no longer renewed."""
     shutdown_grace_s: Seconds
-    #: how long to wait while the database or the shared directory is away
+    """After SIGTERM, how long the current item may still take before it is given back."""
     pause_s: Seconds
+    """How long to wait while the database or the shared directory is away."""
 
 
 class MonitorConfig(Section):
@@ -218,7 +286,7 @@ class AppConfig(Section):
     #: where models lie or are kept once they came from the hub; output_dir/models if not set
     models_dir: PathText | None = None
     device: Literal["auto", "cpu", "cuda"]
-    stages: list[StageName]
+    stages: Stages
     search: SearchConfig
     urls: list[Url]
     url_files: list[PathText]
@@ -233,22 +301,19 @@ class AppConfig(Section):
     monitor: MonitorConfig
     logging: LoggingConfig
 
-    @model_validator(mode="after")
-    def _stages_follow_each_other(self) -> Self:
-        order = list(Stage)
-        if self.stages != order[: len(self.stages)] or len(self.stages) < order.index(Stage.EXTRACT):
-            raise ValueError(
-                f"stages should be the first of [{', '.join(order)}], at least search and download"
-            )
-        return self
+    @field_validator("filter")
+    @classmethod
+    def _filter_has_prompts(cls, value: FilterConfig, info: ValidationInfo) -> FilterConfig:
+        if Stage.FILTER in info.data.get("stages", []) and not value.positive_prompts:
+            raise _no_prompts("positive_prompts", Stage.FILTER)
+        return value
 
-    @model_validator(mode="after")
-    def _selected_stages_have_prompts(self) -> Self:
-        if Stage.FILTER in self.stages and not self.filter.positive_prompts:
-            raise ValueError("filter.positive_prompts should not be empty when stages has filter")
-        if Stage.DETECT in self.stages and not self.detect.prompts:
-            raise ValueError("detect.prompts should not be empty when stages has detect")
-        return self
+    @field_validator("detect")
+    @classmethod
+    def _detect_has_prompts(cls, value: DetectConfig, info: ValidationInfo) -> DetectConfig:
+        if Stage.DETECT in info.data.get("stages", []) and not value.prompts:
+            raise _no_prompts("prompts", Stage.DETECT)
+        return value
 
     def models(self) -> dict[Stage, str]:
         """Return the model that each selected stage needs."""
@@ -258,3 +323,12 @@ class AppConfig(Section):
             Stage.DETECT: self.detect.model,
         }
         return {stage: name for stage, name in names.items() if stage in self.stages}
+
+
+def _no_prompts(key: str, stage: Stage) -> PydanticCustomError:
+    return _misfit(
+        f"is empty, and stages has {stage}",
+        below=(key,),
+        because=("stages",),
+        hint=f"say what to look for, or take {stage} out of stages",
+    )

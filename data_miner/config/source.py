@@ -10,7 +10,13 @@ from typing import Any
 
 import yaml
 
+from data_miner.config.yaml_text import Loader
 from data_miner.errors import ConfigError, Problem
+
+#: far above what a thousand machines need; below what keeps a controller busy
+MAX_BYTES, MAX_VALUES = 4 << 20, 50_000
+_OCTAL = re.compile(r"[-+]?0[0-7_]+")
+_MERGE = "tag:yaml.org,2002:merge"
 
 #: ("download", "sites", 0, "name"): keys of mappings and indices of lists, from the root
 KeyPath = tuple[str | int, ...]
@@ -46,19 +52,6 @@ def dotted(path: KeyPath) -> str:
     return text
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML as configuration needs it: dates stay text, and 1e-3 is a number."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
-
-
 def load_yaml(path: Path | str) -> Source:
     """Read a YAML file whose root is a mapping with text keys.
 
@@ -80,16 +73,16 @@ def parse_yaml(text: str, path: Path) -> Source:
             [_problem(file, 1, 1, "the file starts with a byte order mark", "save as plain UTF-8")]
         )
     try:
-        loader = _Loader(text)
+        loader = Loader(text)
         reader = _Reader(file=file, loader=loader)
         root = loader.get_single_node()
         data = reader.value(root, ()) if root is not None else None
     except yaml.MarkedYAMLError as error:
         raise ConfigError([_syntax_problem(file, text, error)]) from error
     except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        message = f"character {error.character!r} is not allowed in YAML"
-        raise ConfigError([_problem(file, line, None, message, "remove it")]) from error
+        line, column = _place(text[: error.position])
+        message = f"character {chr(error.character)!r} is not allowed in YAML"
+        raise ConfigError([_problem(file, line, column, message, "remove it")]) from error
     except RecursionError as error:
         raise ConfigError(
             [_problem(file, None, None, "nested too deeply", "a config needs few levels")]
@@ -100,13 +93,18 @@ def parse_yaml(text: str, path: Path) -> Source:
         raise ConfigError(reader.problems)
     if not isinstance(data, dict):
         found = "the file is empty" if data is None else f"the file holds {_kind(data)}"
-        raise ConfigError([_problem(file, 1, None, found, "write a mapping: lines of `key: value`")])
+        raise ConfigError([_problem(file, 1, 1, found, "write a mapping: lines of `key: value`")])
     return Source(path=path, data=data, marks=reader.marks)
 
 
 def _read(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            message = f"is larger than {MAX_BYTES >> 20} MiB"
+            raise ConfigError([_problem(str(path), None, None, message, "give a configuration file")])
+        return data.decode("utf-8")
     except FileNotFoundError as error:
         raise ConfigError([_problem(str(path), None, None, "no such file", "check the path")]) from error
     except OSError as error:
@@ -114,21 +112,28 @@ def _read(path: Path) -> str:
             [_problem(str(path), None, None, f"cannot be read: {error.strerror}", "")]
         ) from error
     except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise ConfigError([_problem(str(path), line, None, "not UTF-8 text", "save as UTF-8")]) from error
+        line, column = _place(error.object[: error.start].decode("utf-8"))
+        raise ConfigError([_problem(str(path), line, column, "not UTF-8 text", "save as UTF-8")]) from error
+
+
+def _place(before: str) -> tuple[int, int]:
+    """Return line and column of what comes after a text."""
+    return before.count("\n") + 1, len(before) - before.rfind("\n")
 
 
 class _Reader:
     """Turns YAML nodes into plain values, noting marks and problems on the way."""
 
-    def __init__(self, *, file: str, loader: _Loader) -> None:
+    def __init__(self, *, file: str, loader: Loader) -> None:
         self.file = file
         self.loader = loader
         self.marks: dict[KeyPath, Mark] = {}
         self.problems: list[Problem] = []
         self._open: set[int] = set()
+        self._values = 0
 
     def value(self, node: yaml.Node, path: KeyPath) -> Any:
+        self._count(1, node, path)
         if id(node) in self._open:
             self._add(node, path, "an alias contains itself", "remove the alias")
             return None
@@ -138,9 +143,33 @@ class _Reader:
                 return self._mapping(node, path)
             if isinstance(node, yaml.SequenceNode):
                 return [self._item(item, (*path, index)) for index, item in enumerate(node.value)]
-            return self.loader.construct_object(node)
+            return self._scalar(node, path)
         finally:
             self._open.discard(id(node))
+
+    def _count(self, values: int, node: yaml.Node, path: KeyPath) -> None:
+        """Stop a file whose aliases multiply.
+
+        Raises:
+            ConfigError: there are too many values.
+        """
+        self._values += values
+        if self._values > MAX_VALUES:
+            message = f"aliases make more than {MAX_VALUES:,} values of this file"
+            self._add(node, path[:1], message, "write the values out", at=self.marks.get(path[:1]))
+            raise ConfigError(self.problems)
+
+    def _scalar(self, node: yaml.Node, path: KeyPath) -> Any:
+        value = self.loader.construct_object(node)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            written, at = node.value, self.marks.get(path)
+            if _OCTAL.fullmatch(written):
+                hint = f"leave the leading zero out, or write '{written}' for a text"
+                self._add(node, path, f"YAML reads {written} as an octal number, {value}", hint, at=at)
+            elif ":" in written:
+                hint = f"write {value}, or '{written}' for a text"
+                self._add(node, path, f"YAML reads {written} in base 60, as {value}", hint, at=at)
+        return value
 
     def _item(self, node: yaml.Node, path: KeyPath) -> Any:
         self.marks[path] = self._mark(node)
@@ -148,9 +177,8 @@ class _Reader:
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
         self._report_duplicates(node, path)
-        self.loader.flatten_mapping(node)
         result: dict[str, Any] = {}
-        for key_node, value_node in node.value:
+        for key_node, value_node in self._pairs(node, path):
             key = self._key(key_node, path)
             if key is not None:
                 if key in result:
@@ -158,6 +186,27 @@ class _Reader:
                 self.marks[*path, key] = self._mark(key_node)
                 result[key] = self.value(value_node, (*path, key))
         return result
+
+    def _pairs(self, node: yaml.MappingNode, path: KeyPath) -> list[tuple[yaml.Node, yaml.Node]]:
+        """Return keys and values of a mapping; those that come through ``<<`` first, as its own ones win."""
+        merged: list[tuple[yaml.Node, yaml.Node]] = []
+        own: list[tuple[yaml.Node, yaml.Node]] = []
+        for key, value in node.value:
+            if key.tag == _MERGE:
+                merged += self._merged(value, path)
+            else:
+                own.append((key, value))
+        return merged + own
+
+    def _merged(self, node: yaml.Node, path: KeyPath) -> list[tuple[yaml.Node, yaml.Node]]:
+        if isinstance(node, yaml.SequenceNode):
+            return [pair for item in reversed(node.value) for pair in self._merged(item, path)]
+        if not isinstance(node, yaml.MappingNode):
+            self._add(node, path, "<< merges no single value", "refer to a mapping: <<: *name")
+            return []
+        pairs = self._pairs(node, path)
+        self._count(len(pairs) + 1, node, path)
+        return pairs
 
     def _key(self, node: yaml.Node, path: KeyPath) -> str | None:
         key = self.loader.construct_object(node) if isinstance(node, yaml.ScalarNode) else None
@@ -176,7 +225,7 @@ class _Reader:
         first: dict[str, yaml.Node] = {}
         for key_node in _scalar_keys(node):
             earlier = first.setdefault(key_node.value, key_node)
-            if earlier is not key_node and key_node.tag != "tag:yaml.org,2002:merge":
+            if earlier is not key_node and key_node.tag != _MERGE:
                 line = self._mark(earlier).line
                 self._add(
                     key_node,
@@ -188,8 +237,10 @@ class _Reader:
     def _mark(self, node: yaml.Node) -> Mark:
         return Mark(file=self.file, line=node.start_mark.line + 1, column=node.start_mark.column + 1)
 
-    def _add(self, node: yaml.Node, path: KeyPath, message: str, hint: str) -> None:
-        mark = self._mark(node)
+    def _add(
+        self, node: yaml.Node, path: KeyPath, message: str, hint: str, *, at: Mark | None = None
+    ) -> None:
+        mark = at or self._mark(node)
         self.problems.append(_problem(self.file, mark.line, mark.column, message, hint, key=dotted(path)))
 
 
@@ -203,7 +254,10 @@ def _syntax_problem(file: str, text: str, error: yaml.MarkedYAMLError) -> Proble
     if line is not None and (tab := _tab_indent(text, line)):
         return _problem(file, tab, 1, "a tab is used to indent", "indent with spaces")
     message = " ".join(part for part in (error.context, error.problem) if part)
-    return _problem(file, line, column, f"not valid YAML: {message}", "check quotes, colons and indentation")
+    hint = "check quotes, colons and indentation"
+    if line is not None and re.search(r"[{\[].*[^'\"\w]\$\{", text.splitlines()[line - 1]):
+        hint = "within { } and [ ], put a ${reference} in quotes"
+    return _problem(file, line, column, f"not valid YAML: {message}", hint)
 
 
 def _tab_indent(text: str, line: int) -> int | None:

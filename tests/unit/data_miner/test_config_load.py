@@ -64,13 +64,13 @@ def test_null_means_no_limit() -> None:
             "o.yaml:3:3: download.max_height: is missing; the null on this line removes it",
         ),
         ("extract: {fps: '1'}\n", "extract.fps: should be a number, found '1'"),
-        ("stages: [search, extract]\n", "stages should be the first of [search, download"),
+        ("stages: [search, extract]\n", "stages: should be the first of [search, download"),
         ("stages: [search, paint]\n", "stages[1]: should be one of search, download, extract"),
-        ("queue: {heartbeat_s: 50}\n", "heartbeat_s (50) should be at most half of lease_s"),
+        ("queue: {heartbeat_s: 50}\n", "o.yaml:2:9: queue.heartbeat_s: 50 is more than half of lease_s (60)"),
         ("download: {blocked_hashtag_patterns: ['(']}\n", "is not a regular expression"),
         ("urls: [ftp://x]\n", "urls[0]: should be a URL with http:// or https://, found 'ftp://x'"),
         ("filter: 3\n", "filter: should be a mapping, found 3"),
-        ("stages: [search, download, extract, filter]\n", "filter.positive_prompts should not be empty"),
+        ("stages: [search, download, extract, filter]\n", "o.yaml:2:1: filter.positive_prompts: is empty"),
     ],
 )
 def test_a_bad_value_is_named_with_its_place(text: str, expected: str) -> None:
@@ -107,5 +107,5 @@ def test_a_bad_url_file_is_named_with_its_line(tmp_path: Path) -> None:
     run.write_text("project: p\nurl_files: [more.txt, none.txt]\n")
     with pytest.raises(ConfigError) as caught:
         load_app_config(run)
-    assert "more.txt:2: not a URL: 'not a url'" in str(caught.value)
-    assert "run.yaml:2: url_files[1]" in str(caught.value)
+    assert "more.txt:2:1: not a URL: 'not a url'" in str(caught.value)
+    assert "run.yaml:2:23: url_files[1]" in str(caught.value)

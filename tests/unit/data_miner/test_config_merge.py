@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import yaml
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from data_miner.config.merge import Layer, merge
 from data_miner.config.source import parse_yaml
+from data_miner.config.yaml_text import dump
 
 keys = st.sampled_from("abc")
 scalars = st.none() | st.integers(0, 9) | st.lists(st.integers(0, 3), max_size=2)
@@ -99,6 +101,66 @@ def test_provenance_names_a_layer_that_really_set_the_value(
         value = look_up(merged.data, path)
         source = look_up(layers[origin.layer], path)
         assert isinstance(source, dict) if isinstance(value, dict) else source == value
+
+
+#: layers that agree on what is a mapping and remove nothing
+agreeing = st.dictionaries(
+    keys,
+    st.integers(0, 9) | st.lists(st.integers(0, 3), max_size=2),
+    max_size=3,
+).flatmap(
+    lambda flat: st.dictionaries(st.sampled_from("xyz"), st.just(flat), max_size=2).map(
+        lambda nested: {**flat, **nested}
+    )
+)
+
+
+@given(agreeing, agreeing, agreeing)
+def test_merging_is_associative_for_layers_that_agree_on_what_is_a_mapping(
+    first: dict[str, Any], second: dict[str, Any], third: dict[str, Any]
+) -> None:
+    left = merge(layer("l", merge(layer("a", first), layer("b", second)).data), layer("c", third))
+    right = merge(layer("a", first), layer("r", merge(layer("b", second), layer("c", third)).data))
+    assert left.data == right.data
+
+
+@given(maps)
+def test_an_empty_layer_changes_nothing_on_either_side(data: dict[str, Any]) -> None:
+    alone = merge(layer("a", data))
+    assert merge(layer("none", {}), layer("a", data)) == alone
+    assert merge(layer("a", data), layer("none", {})) == alone
+
+
+@given(maps, maps, st.randoms(use_true_random=False))
+def test_the_order_of_keys_changes_no_byte_of_the_output(
+    base: dict[str, Any], top: dict[str, Any], random: Random
+) -> None:
+    def shuffled(value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        items = [(key, shuffled(item)) for key, item in value.items()]
+        random.shuffle(items)
+        return dict(items)
+
+    text = dump(merge(layer("a", base), layer("b", top)).data, sort_keys=True)
+    again = merge(layer("a", shuffled(base)), layer("b", shuffled(top)))
+    assert dump(again.data, sort_keys=True) == text
+
+
+@given(maps, maps, maps)
+def test_history_holds_every_value_that_a_stronger_layer_replaced(
+    first: dict[str, Any], second: dict[str, Any], third: dict[str, Any]
+) -> None:
+    layers = {"a": first, "b": second, "c": third}
+    merged = merge(*(layer(name, data) for name, data in layers.items()))
+    for path, history in merged.overridden.items():
+        names = [old.origin.layer for old in history]
+        assert names == sorted(names)
+        last = merged.removed.get(path) or merged.provenance[path]
+        assert names[-1] < last.layer
+    for key in first.keys() & second.keys() - third.keys():
+        if not isinstance(first[key], dict) and first[key] is not None and not isinstance(second[key], dict):
+            assert [old.value for old in merged.overridden[key,]] == [first[key]]
 
 
 @given(maps, maps)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_miner.config.source import Mark, Source, dotted, load_yaml, parse_yaml
+from data_miner.config.yaml_text import dump
 from data_miner.errors import ConfigError, Problem
 
 keys = st.text(alphabet="abcdefgh_", min_size=1, max_size=4)
@@ -67,6 +68,50 @@ def test_mark_names_the_line_of_the_key() -> None:
     assert source.marks["b", "c", 1].line == 5
 
 
+plain_texts = st.sampled_from(
+    [
+        "1e3",
+        "12e5",
+        "010",
+        "1:30",
+        "1_000",
+        "0x10",
+        "no",
+        "~",
+        "=",
+        "<<",
+        "2026-02-14",
+        "",
+        "- a",
+        ".inf",
+        "\xa0",
+    ]
+)
+
+
+@given(
+    st.lists(plain_texts | st.text(max_size=8).filter(str.isprintable), max_size=4),
+    st.floats(allow_nan=False),
+)
+def test_what_is_dumped_reads_back_the_same(texts: list[str], number: float) -> None:
+    data = {"texts": texts, "number": number, **dict.fromkeys(texts, 1)}
+    assert parse(dump(data)).data == data
+
+
+def test_of_several_merged_mappings_the_first_one_wins() -> None:
+    assert parse("a: &a {x: 1, y: 1}\nb: &b {x: 2, z: 2}\nc: {<<: [*a, *b], y: 3}\n").data["c"] == {
+        "x": 1,
+        "y": 3,
+        "z": 2,
+    }
+
+
+def test_a_number_in_another_base_is_named_with_its_key() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse("a: {port: 010}\nb: [1:30]\n")
+    assert [(problem.key, problem.line) for problem in caught.value.problems] == [("a.port", 1), ("b[0]", 2)]
+
+
 def test_merge_keys_are_flattened_and_own_keys_win() -> None:
     source = parse("base: &b {x: {u: 1}, y: 2}\nmine:\n  <<: *b\n  x: 3\n")
     assert source.data["mine"] == {"x": 3, "y": 2}
@@ -81,14 +126,14 @@ def test_merge_keys_are_flattened_and_own_keys_win() -> None:
         ("x:\n  a: 1\n  b: 2\n  a: 3\n", "f.yaml:4:3: x.a: given twice, first on line 2"),
         ("a:\n\tb: 1\n", "f.yaml:2:1: a tab is used to indent; indent with spaces"),
         ("\ufeffa: 1\n", "f.yaml:1:1: the file starts with a byte order mark"),
-        ("- a\n", "f.yaml:1: the file holds a list; write a mapping"),
-        ("", "f.yaml:1: the file is empty"),
-        ("# only a comment\n", "f.yaml:1: the file is empty"),
+        ("- a\n", "f.yaml:1:1: the file holds a list; write a mapping"),
+        ("", "f.yaml:1:1: the file is empty"),
+        ("# only a comment\n", "f.yaml:1:1: the file is empty"),
         ("a: [1\nb: 2\n", "f.yaml:2:2: not valid YAML"),
         ("on: 1\n", "f.yaml:1:1: the key `on` is read as a true/false value; quote it: 'on'"),
         ("a: &x [*x]\n", "an alias contains itself"),
         ("a: 1\n---\nb: 2\n", "f.yaml:2:1: not valid YAML: expected a single document"),
-        ("a: \x00\n", "f.yaml:1: character"),
+        ("a: \x00\n", "f.yaml:1:4: character '\\x00'"),
         ("a: " + "[" * 3000, "nested too deeply"),
         ("a: !!python/object:os.system x\n", "f.yaml:1:4: not valid YAML"),
     ],
@@ -114,7 +159,7 @@ def test_missing_unreadable_and_binary_files_are_named(tmp_path: Path) -> None:
     for path, expected in [
         (tmp_path / "none.yaml", "no such file"),
         (tmp_path, "cannot be read: Is a directory"),
-        (binary, ":2: not UTF-8 text"),
+        (binary, ":2:4: not UTF-8 text"),
     ]:
         with pytest.raises(ConfigError, match=expected) as caught:
             load_yaml(path)
