@@ -1,156 +1,17 @@
-"""What can be wrong in cluster_config.yaml: each mistake is named with its line and key."""
+"""What can be wrong in cluster_config.yaml and run configs: each mistake is named with its place and key."""
 
 from __future__ import annotations
 
-import re
-from typing import NamedTuple
+from pathlib import Path
 
 import pytest
 
 from data_miner.errors import ConfigError, Problem
+from miner_cluster.app_config import load_miner_config
+from miner_cluster.cluster import resolve_cluster
 from miner_cluster.config_file import load_cluster_file
 from tests.unit.cluster.conftest import GOOD, Write
-
-
-class Case(NamedTuple):
-    """A mistake: what is replaced by what, the key it is found at, a word of the message."""
-
-    old: str
-    new: str
-    key: str
-    word: str
-
-
-NODE_TWO = "    two: {ip: 192.0.2.2, role: worker, disk_limit_mb: 100000}"
-CASES = [
-    # keys
-    Case("k3s_version", "k3s_versoin", "cluster.k3s_versoin", "did you mean k3s_version?"),
-    Case("workers:", "worker:", "worker", "did you mean workers?"),
-    Case("data_dir:", "data_path:", "seaweedfs.data_path", "unknown key"),
-    Case("image:\n", "image:\n  db_path: /x\n", "image.db_path", "it belongs to storage"),
-    Case("  extract:", "  extrct:", "workers.extrct", "did you mean extract?"),
-    Case("  postgres:", "  mysql:", "infrastructure.mysql", "known here: postgres"),
-    Case("  namespace: data-miner", "  namespace: a\n  namespace: b", "cluster.namespace", "given twice"),
-    Case("ip: 192.0.2.2, ", "", "cluster.nodes.two.ip", "is missing"),
-    Case("role: worker, disk", "disk", "cluster.nodes.two.role", "is missing"),
-    # kinds of values
-    Case('tag: "1.0"', "tag: 1.30", "image.tag", "put it in quotes"),
-    Case("disk_limit_mb: 100000", "disk_limit_mb: lots", "cluster.nodes.two.disk_limit_mb", "whole number"),
-    Case("disk_limit_mb: 100000", "disk_limit_mb: -1", "cluster.nodes.two.disk_limit_mb", "-1"),
-    Case("disk_limit_mb: 100000", "disk_limit_mb: 1e5", "cluster.nodes.two.disk_limit_mb", "whole number"),
-    Case("name: data-miner\n", "name: no\n", "image.name", "put it in quotes"),
-    Case("hf_token: true", "hf_token: maybe", "workers.filter.hf_token", "true or false"),
-    Case("replicas: 3", "replicas: '3'", "workers.download.replicas", "without quotes"),
-    Case("replicas: 3", "replicas: -3", "workers.download.replicas", "-3"),
-    Case("replicas: 3", "replicas: true", "workers.download.replicas", "whole number"),
-    Case(
-        "kind: StatefulSet, replicas", "kind: Statefulset, replicas", "workers.download.kind", "did you mean"
-    ),
-    Case("schedule_on: gpu", "schedule_on: cpu", "workers.filter.schedule_on", "should be one of"),
-    Case(
-        "role: worker, disk", "role: slave, disk", "cluster.nodes.two.role", "should be one of master, worker"
-    ),
-    Case("storage:\n", "storage: []\nold:\n", "storage", "should be a mapping"),
-    Case(NODE_TWO, "    two: 192.0.2.2", "cluster.nodes.two", "should be a mapping"),
-    Case(
-        "storage:\n  seaweedfs_mount: /swdfs_mnt/swshared\n  db_path: /data/data_miner_db",
-        "storage:",
-        "storage",
-        "found nothing",
-    ),
-    Case(
-        "image: chrislusf/seaweedfs:4.48",
-        "image: 'chrislusf/seaweedfs:'",
-        "seaweedfs.image",
-        "image reference",
-    ),
-    Case('"postgres:16"', '"postgres 16"', "infrastructure.postgres.image", "image reference"),
-    Case('"postgres:16"', '"Postgres:16"', "infrastructure.postgres.image", "image reference"),
-    Case("v1.31.0+k3s1", "1.31", "cluster.k3s_version", "quotes"),
-    Case("v1.31.0+k3s1", "v1.31", "cluster.k3s_version", "k3s release"),
-    Case("name: test", "name: Test!", "cluster.name", "RFC 1123"),
-    # machines
-    Case("role: master", "role: worker", "cluster.nodes", "no node has role master"),
-    Case("role: worker, disk", "role: master, disk", "cluster.nodes.two.role", "use 1, 3 or 5 masters"),
-    Case("192.0.2.2", "192.0.2.1", "cluster.nodes.two.ip", "is the address of one too"),
-    Case("192.0.2.2", "192.0.2.256", "cluster.nodes.two.ip", "IPv4"),
-    Case("192.0.2.2", "2001:db8::1", "cluster.nodes.two.ip", "IPv6"),
-    Case("192.0.2.2", "127.0.0.1", "cluster.nodes.two.ip", "other machines"),
-    Case("192.0.2.2", "box.example", "cluster.nodes.two.ip", "IPv4"),
-    Case("    two:", "    Two_2:", "cluster.nodes.Two_2", "RFC 1123"),
-    Case("    two:", f"    {'x' * 46}:", f"cluster.nodes.{'x' * 46}", "at most 45"),
-    Case("    two:", "    localhost:", "cluster.nodes.localhost", "something else"),
-    Case("    two:", "    no:", "cluster.nodes", "quote it"),
-    Case(
-        "role: worker, storage_only",
-        "role: master, storage_only",
-        "cluster.nodes.three.storage_only",
-        "master",
-    ),
-    Case(NODE_TWO, NODE_TWO[:-1] + ", labels: {a b: c}}", "cluster.nodes.two.labels.a b", "label key"),
-    # meaning across sections
-    Case(
-        "disk_limit_mb: 100000", "disk_limit_mb: 1000", "cluster.nodes.two.disk_limit_mb", "holds no volume"
-    ),
-    Case(
-        "default_disk_limit_mb: 0",
-        "default_disk_limit_mb: 5",
-        "seaweedfs.default_disk_limit_mb",
-        "1024 or more",
-    ),
-    Case(
-        "schedule_on: gpu,", "schedule_on: gpu, preset: huge,", "workers.filter.preset", "small, medium, gpu"
-    ),
-    Case("  gpu: {", "  big: {", "workers.filter.preset", "'gpu'"),
-    Case("cpu: 250m-1000m", "cpu: 1 CPU", "resource_presets.small.cpu", "no CPU quantity"),
-    Case("cpu: 250m-1000m", "cpu: 250m-", "resource_presets.small.cpu", "lacks a side"),
-    Case("cpu: 250m-1000m", "cpu: 2-1", "resource_presets.small.cpu", "write 1-2"),
-    Case("memory: 512Mi-2Gi", "memory: 2Gi-512Mi", "resource_presets.small.memory", "write 512Mi-2Gi"),
-    Case("memory: 512Mi-2Gi", "memory: 512", "resource_presets.small.memory", "quotes"),
-    Case("port: 5432", "port: 70000", "infrastructure.postgres.port", "65535"),
-    Case("port: 5432", "node_port: 80", "infrastructure.postgres.node_port", "30000"),
-    Case("port: 5432", "replicas: 2", "infrastructure.postgres.replicas", "1"),
-    Case(
-        "postgres: {kind: StatefulSet",
-        "postgres: {kind: Deployment",
-        "infrastructure.postgres.kind",
-        "StatefulSet",
-    ),
-    Case("  postgres: {", "  loki: {", "infrastructure", "add postgres"),
-    Case("namespace: seaweedfs", "namespace: data-miner", "seaweedfs.namespace", "two namespaces"),
-    Case("  namespace: data-miner", "  namespace: default", "cluster.namespace", "Kubernetes's own"),
-    Case("  namespace: data-miner", "  namespace: kube-x", "cluster.namespace", "Kubernetes's own"),
-    # paths
-    Case("db_path: /data/data_miner_db", "db_path: data", "storage.db_path", "absolute path"),
-    Case("db_path: /data/data_miner_db", "db_path: ''", "storage.db_path", "absolute path"),
-    Case("db_path: /data/data_miner_db", "db_path: /data/../etc", "storage.db_path", "without //, .."),
-    Case("db_path: /data/data_miner_db", "db_path: /etc/db", "storage.db_path", "/etc"),
-    Case("db_path: /data/data_miner_db", "db_path: /", "storage.db_path", "system directory"),
-    Case("db_path: /data/data_miner_db", "db_path: /data/a b", "storage.db_path", "absolute path"),
-    Case("mount: /swdfs_mnt/swshared", "mount: /mnt", "storage.seaweedfs_mount", "above it"),
-    Case("data_dir: /data/seaweed", "data_dir: /swdfs_mnt/swshared", "seaweedfs.data_dir", "overlap"),
-    Case("data_dir: /data/seaweed", "data_dir: /data/data_miner_db/s", "seaweedfs.data_dir", "overlap"),
-    Case("db_path: /data/data_miner_db", "db_path: /swdfs_mnt/db", "storage.db_path", "overlap"),
-    # references
-    Case("${storage.seaweedfs_mount}", "${storage.mount}", "k3s_app_overrides.output_dir", "did you mean"),
-    Case(
-        "${storage.seaweedfs_mount}",
-        "${k3s_app_overrides.output_dir}",
-        "k3s_app_overrides.output_dir",
-        "itself",
-    ),
-    Case("${storage.seaweedfs_mount}", "${storage}", "k3s_app_overrides.output_dir", "single value"),
-    Case("${storage.seaweedfs_mount}", "${storage", "k3s_app_overrides.output_dir", "no end"),
-    Case(
-        "data_dir: /data/seaweed",
-        "data_dir: '${seaweedfs.volume_size_limit_mb}'",
-        "seaweedfs.data_dir",
-        "text",
-    ),
-    # YAML
-    Case("image:\n  name", "image:\n\tname", "", "tab"),
-    Case("nodes:", "nodes: [", "", "not valid YAML"),
-]
+from tests.unit.cluster.mistakes import MISTAKES, NO_CONFIGURATIONS, RUN_MISTAKES, Mistake, RunMistake
 
 
 def problems_of(write: Write, text: str) -> list[Problem]:
@@ -159,19 +20,65 @@ def problems_of(write: Write, text: str) -> list[Problem]:
     return caught.value.problems
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.new.strip().replace("\n", " ")[:50])
-def test_a_mistake_is_named_with_its_line_and_key(write: Write, case: Case) -> None:
-    assert case.old in GOOD
-    text = GOOD.replace(case.old, case.new, 1)
-    problems = problems_of(write, text)
-    found = [problem for problem in problems if problem.key == case.key and case.word in str(problem)]
+@pytest.mark.parametrize("mistake", MISTAKES, ids=str)
+def test_a_mistake_is_named_with_its_place_and_key(write: Write, mistake: Mistake) -> None:
+    problems = problems_of(write, mistake.text)
+    found = [problem for problem in problems if problem.key == mistake.key and mistake.words in str(problem)]
     assert found, "\n".join(map(str, problems))
-    if case.key:
-        # what is missing, or was filled in, has the line of what it belongs to
-        names = case.key.split(".")[-2:]
-        line = text.splitlines()[(found[0].line or 0) - 1]
-        wanted = "|".join(re.escape(name) for name in names)
-        assert re.search(rf"\b({wanted}|no)\b", line), f"line {found[0].line} is {line!r}"
+    assert (found[0].line, found[0].column) == mistake.place
+
+
+@pytest.mark.parametrize("mistake", RUN_MISTAKES, ids=str)
+def test_a_mistake_in_a_run_config_is_named_with_its_line_and_key(
+    write: Write, tmp_path: Path, mistake: RunMistake
+) -> None:
+    run = tmp_path / "run.yaml"
+    run.write_text(mistake.text, "utf-8")
+    path = write(GOOD)
+    cluster = resolve_cluster(load_cluster_file(path).file, config_file=path, run_config=str(run))
+    with pytest.raises(ConfigError) as caught:
+        load_miner_config(cluster)
+    found = [
+        problem
+        for problem in caught.value.problems
+        if problem.key == mistake.key and mistake.words in str(problem)
+    ]
+    assert found, str(caught.value)
+    assert (found[0].line or 0) == mistake.line
+    if mistake.line:
+        assert found[0].file == str(run)
+
+
+def test_a_mistake_in_one_place_hides_none_elsewhere(write: Write) -> None:
+    text = GOOD
+    for old, new in [
+        ("name: test", "nmae: test"),
+        ("192.0.2.3,", "192.0.2.1,"),
+        ("disk_limit_mb: 50000", "disk_limit_mb: 500"),
+        ("disk_limit_mb: 100000", "disk_limit_mb: lots"),
+        ("replicas: 2, schedule_on: master", "replicas: two, schedule_on: master"),
+        ("hf_token: true", "preset: huge"),
+    ]:
+        text = text.replace(old, new, 1)
+    assert [problem.key for problem in problems_of(write, text)] == [
+        "cluster.nmae",
+        "cluster.nodes.one.disk_limit_mb",
+        "cluster.nodes.two.disk_limit_mb",
+        "cluster.nodes.three.ip",
+        "workers.extract.replicas",
+        "workers.filter.preset",
+    ]
+
+
+@pytest.mark.parametrize("entry", ["one", "two"])
+def test_what_a_broken_entry_would_have_been_is_not_missed(write: Write, entry: str) -> None:
+    text = GOOD.replace(f"    {entry}: {{ip: 192", f"    {entry}: {{ip: 999", 1).replace(
+        "port: 5432", "port: x"
+    )
+    assert [problem.key for problem in problems_of(write, text)] == [
+        f"cluster.nodes.{entry}.ip",
+        "infrastructure.postgres.port",
+    ]
 
 
 def test_all_mistakes_are_reported_at_once_in_the_order_of_the_file(write: Write) -> None:
@@ -187,27 +94,45 @@ def test_all_mistakes_are_reported_at_once_in_the_order_of_the_file(write: Write
         ("schedule_on: gpu", "schedule_on: moon"),
         ('"postgres:16"', "postgres 16"),
         ("${storage.seaweedfs_mount}", "${storage.mount}"),
+        ("device: auto", "device: tpu"),
     ]:
         text = text.replace(old, new, 1)
     problems = problems_of(write, text)
     lines = [problem.line for problem in problems if problem.line is not None]
-    assert len(lines) == 10
+    assert len(lines) == 11
     assert lines == sorted(lines)
 
 
-@pytest.mark.parametrize(
-    ("data", "word"),
-    [
-        (b"", "empty"),
-        (b"# nothing\n", "empty"),
-        (b"\xef\xbb\xbfcluster: {}\n", "byte order mark"),
-        (b"\x7fELF\x00\x01\xff", "UTF-8"),
-        (b"- a\n- b\n", "a list"),
-        (b"a: &a [x]\nb: &b [*a, *a]\ncluster: *missing\n", "not valid YAML"),
-    ],
-)
-def test_a_file_that_is_no_configuration_is_refused_in_words(write: Write, data: bytes, word: str) -> None:
+@pytest.mark.parametrize(("data", "line", "words"), [case[1:] for case in NO_CONFIGURATIONS])
+def test_a_file_that_is_no_configuration_is_refused_in_words(
+    write: Write, data: bytes, line: int, words: str
+) -> None:
     path = write("")
     path.write_bytes(data)
-    with pytest.raises(ConfigError, match=word):
+    with pytest.raises(ConfigError, match=words) as caught:
         load_cluster_file(path)
+    assert (caught.value.problems[0].line or 0) == line
+
+
+def test_a_file_without_end_is_refused() -> None:
+    with pytest.raises(ConfigError, match="larger than"):
+        load_cluster_file(Path("/dev/zero"))
+
+
+def test_a_run_config_and_plugins_that_are_not_there_are_named_with_their_lines(
+    write: Write, tmp_path: Path
+) -> None:
+    text = GOOD.replace("run_configs/demo.yaml", "run_configs/nothing.yaml") + f"yt_dlp_plugins: {tmp_path}\n"
+    path = write(text)
+    cluster = resolve_cluster(load_cluster_file(path).file, config_file=path)
+    with pytest.raises(ConfigError) as caught:
+        load_miner_config(cluster)
+    assert [(problem.key, problem.line) for problem in caught.value.problems] == [
+        ("run_config", 9),
+        ("yt_dlp_plugins", len(text.splitlines())),
+    ]
+
+
+def test_what_depends_on_the_run_config_is_not_asked_of_the_clusters_file(write: Write) -> None:
+    text = GOOD + "  stages: [search, download, extract, filter]\n  filter: {thresholds: {a door: 0.2}}\n"
+    assert load_cluster_file(write(text)).data["k3s_app_overrides"]["stages"][-1] == "filter"
