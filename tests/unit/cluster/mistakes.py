@@ -331,7 +331,7 @@ RUN_MISTAKES = [
     RunMistake("search: {queries: [a]}\n", 0, "project", "is missing; add it to the run config"),
     RunMistake("project: Demo!\n", 1, "project", "should match"),
     RunMistake("project: p\nproject: q\n", 2, "project", "given twice"),
-    RunMistake("project: p\nserach: {queries: [a]}\n", 2, "serach", "did you mean search?"),
+    RunMistake("project: p\nsrch: {queries: [a]}\n", 2, "srch", "did you mean search?"),
     RunMistake("project: p\nsearch:\n  query: [a]\n", 3, "search.query", "did you mean queries?"),
     RunMistake("project: p\nsearch:\n  queries: glass door\n", 3, "search.queries", "should be a list"),
     RunMistake("project: p\nsearch:\n  queries: [a, '']\n", 3, "search.queries[1]", "should not be empty"),

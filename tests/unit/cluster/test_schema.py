@@ -56,6 +56,6 @@ def test_references_may_stand_for_any_value() -> None:
 def test_editors_mark_what_the_application_does_not_know() -> None:
     wrong = yaml.safe_load(GOOD.replace("device: auto", "devise: auto"))
     assert not fits(wrong, schema.cluster_schema())
-    assert not fits({"project": "p", "serach": {}}, schema.run_config_schema())
+    assert not fits({"project": "p", "srch": {}}, schema.run_config_schema())
     assert not fits({"search": {}}, schema.run_config_schema())
     assert fits({"project": "p", "download": {"max_size_mib": None}}, schema.run_config_schema())
