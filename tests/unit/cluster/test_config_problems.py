@@ -52,7 +52,7 @@ def test_a_mistake_in_a_run_config_is_named_with_its_line_and_key(
 def test_a_mistake_in_one_place_hides_none_elsewhere(write: Write) -> None:
     text = GOOD
     for old, new in [
-        ("name: test", "nam: test"),
+        ("name: test", "title: test"),
         ("192.0.2.3,", "192.0.2.1,"),
         ("disk_limit_mb: 50000", "disk_limit_mb: 500"),
         ("disk_limit_mb: 100000", "disk_limit_mb: lots"),
@@ -61,7 +61,7 @@ def test_a_mistake_in_one_place_hides_none_elsewhere(write: Write) -> None:
     ]:
         text = text.replace(old, new, 1)
     assert [problem.key for problem in problems_of(write, text)] == [
-        "cluster.nam",
+        "cluster.title",
         "cluster.nodes.one.disk_limit_mb",
         "cluster.nodes.two.disk_limit_mb",
         "cluster.nodes.three.ip",
