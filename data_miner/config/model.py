@@ -218,12 +218,12 @@ class DetectConfig(Section):
     prompts: list[Text]
     box_threshold: Share
     text_threshold: Share
-    #: boxes of one prompt that overlap more than this are the same object
     nms_iou: Share
-    #: larger frames are also looked at in tiles of this many pixels, which finds small objects
+    """Boxes of one prompt that overlap more than this are the same object."""
     tile_side: Annotated[int, Field(ge=64)] | None = None
-    #: share of a tile that the next one covers too
+    """Larger frames are also looked at in tiles of this many pixels, which finds small objects."""
     tile_overlap: Annotated[float, Field(ge=0, le=0.5)]
+    """Share of a tile that the next one covers too."""
     batch_size: Count
 
 
@@ -283,8 +283,8 @@ class AppConfig(Section):
 
     project: Project
     output_dir: PathText
-    #: where models lie or are kept once they came from the hub; output_dir/models if not set
     models_dir: PathText | None = None
+    """Where models lie or are kept once they came from the hub; output_dir/models if not set."""
     device: Literal["auto", "cpu", "cuda"]
     stages: Stages
     search: SearchConfig
