@@ -1,4 +1,7 @@
-"""One small thread that answers /healthz and /metrics. Healthy means: the loop moved lately."""
+"""One small thread that answers /healthz, /readyz and /metrics.
+
+Healthy means: the loop moved lately. Ready means: it is healthy, and has what it needs to work.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,12 @@ from data_miner.metrics import CONTENT_TYPE
 
 
 class Pulse:
-    """When the loop moved last, by a clock that nobody can set."""
+    """When the loop moved last, by a clock that nobody can set; and what it waits for."""
 
     def __init__(self, *, stalled_after_s: float) -> None:
         self.stalled_after_s = stalled_after_s
+        #: in words, why no work can be done now; None while it can
+        self.waits_for: str | None = "the first look at the queue"
         self._last = time.monotonic()
 
     def beat(self) -> None:
@@ -40,7 +45,7 @@ class HealthServer:
 
     Args:
         port: 0 takes any free one; see ``port`` afterwards.
-        pulse: what /healthz reports.
+        pulse: what /healthz and /readyz report.
         metrics: returns what /metrics shows.
 
     Raises:
@@ -75,14 +80,17 @@ def _handler(pulse: Pulse, metrics: Callable[[], str]) -> type[BaseHTTPRequestHa
         timeout = 5
 
         def do_GET(self) -> None:
-            if self.path == "/healthz":
+            if self.path == "/readyz" and pulse.alive and pulse.waits_for is not None:
+                status = HTTPStatus.SERVICE_UNAVAILABLE
+                self._answer(status, "text/plain", f"waiting: {pulse.waits_for}\n")
+            elif self.path in {"/healthz", "/readyz"}:
                 word = "ok" if pulse.alive else "stalled"
                 status = HTTPStatus.OK if pulse.alive else HTTPStatus.SERVICE_UNAVAILABLE
                 self._answer(status, "text/plain", f"{word}: the loop moved {pulse.age_s:.1f} s ago\n")
             elif self.path == "/metrics":
                 self._answer(HTTPStatus.OK, CONTENT_TYPE, metrics())
             else:
-                self._answer(HTTPStatus.NOT_FOUND, "text/plain", "try /healthz or /metrics\n")
+                self._answer(HTTPStatus.NOT_FOUND, "text/plain", "try /healthz, /readyz or /metrics\n")
 
         def _answer(self, status: HTTPStatus, kind: str, text: str) -> None:
             body = text.encode()

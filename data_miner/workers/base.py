@@ -87,6 +87,7 @@ class Worker:
                     lease_s=queue.lease_s,
                 )
             )
+            self.process.pulse.waits_for = None
             if items:
                 self._work(items, function)
                 return
@@ -246,6 +247,7 @@ class Worker:
         kind = type(error).__name__.removesuffix("Error")
         logger.warning("Waiting", extra={"action": "waiting", "kind": kind, "reason": str(error)})
         self.process.metrics.add("data_miner_errors_total", stage="", kind=kind)
+        self.process.pulse.waits_for = str(error)
         self.process.pause(self.config.worker.pause_s)
 
     def _count(self, item: Item, state: str) -> None:

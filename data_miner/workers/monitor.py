@@ -89,7 +89,9 @@ class Monitor:
             while not self.process.stop.is_set():
                 try:
                     self._session.call(self._turn)
+                    self.process.pulse.waits_for = None
                 except (DatabaseAwayError, SchemaMissingError, StorageAwayError) as error:
+                    self.process.pulse.waits_for = str(error)
                     logger.warning("Waiting", extra={"action": "waiting", "reason": str(error)})
                 self.process.pause(self.config.monitor.interval_s)
         self._session.close()
