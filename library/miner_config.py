@@ -56,10 +56,6 @@ hf_token_for:
   description: The models by stage that need HF_TOKEN; empty where none does.
   type: dict
   returned: always
-digest:
-  description: Changes when the merged configuration does.
-  type: str
-  returned: always
 requests:
   description: What the pods request in all, C(cpu) in thousandths of a core and C(memory) in bytes.
   type: dict

@@ -21,6 +21,10 @@ options:
     description: Of each image reference the ID under which the nodes have it.
     type: dict
     default: {}
+  token_digest:
+    description: Changes with HF_TOKEN, see the lookup C(token_digest).
+    type: str
+    default: ""
 author: [data-miner]
 """
 
@@ -63,7 +67,12 @@ class LookupModule(LookupBase):  # type: ignore[misc]
             raise AnsibleLookupError(f"no phase {', '.join(unknown)}; there are: {', '.join(PHASES)}")
         cluster = as_cluster(self.get_option("cluster"))
         try:
-            items = plan(cluster, load_miner_config(cluster), dict(self.get_option("images")))
+            items = plan(
+                cluster,
+                load_miner_config(cluster),
+                dict(self.get_option("images")),
+                token_digest=str(self.get_option("token_digest")),
+            )
             wanted = [item for item in items if item.phase in phases]
             return render(wanted, template=self._template, config_file=cluster.config_file)
         except MinerError as error:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -39,11 +37,6 @@ class MinerConfig:
     def text(self) -> str:
         """The YAML that is mounted into the workers; the same for the same values."""
         return dump(self.merged.data, sort_keys=True)
-
-    @property
-    def digest(self) -> str:
-        """Changes when the text or a plugin does."""
-        return hashlib.sha256(json.dumps([self.text, self.plugins]).encode()).hexdigest()[:16]
 
 
 def load_miner_config(cluster: Cluster) -> MinerConfig:
@@ -166,5 +159,4 @@ def as_variables(cluster: Cluster, config: MinerConfig) -> dict[str, Any]:
         "output_dir": str(typed.output_dir),
         "stages": [stage.value for stage in typed.stages],
         "hf_token_for": token_needed_for(cluster, typed),
-        "digest": config.digest,
     }

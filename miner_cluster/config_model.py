@@ -112,6 +112,8 @@ class ResourcePreset(Section):
 
     cpu: CpuRange
     memory: MemoryRange
+    ephemeral_storage: MemoryRange = "64Mi-2Gi"
+    """What a pod may write to its machine's own disk: temporary files and logs."""
 
 
 class Worker(Section):

@@ -10,9 +10,20 @@ from miner_cluster import pods
 from miner_cluster.cluster import Cluster
 
 CONFIG_MAP = "data-miner-config"
+PLUGINS_CONFIG_MAP = "yt-dlp-plugins"
 DATABASE = "data_miner"
 #: the user of the workers' image
 WORKER_UID = 10001
+#: the user of SeaweedFS's servers, who owns their directories on the machines
+STORAGE_UID = 10002
+#: what the pods that bring the database's schema up to date are called, whatever image they are of
+MIGRATION = "db-migrate"
+#: where HF_TOKEN lies
+TOKEN_SECRET, TOKEN_KEY = "hf-token", "HF_TOKEN"
+#: roll pods when their image or their token changes
+IMAGE_ANNOTATION, TOKEN_ANNOTATION = "data-miner/image-id", "data-miner/token-hash"
+#: of every pod, one in each namespace; its token is mounted nowhere
+SERVICE_ACCOUNT = "data-miner"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +45,13 @@ def common(cluster: Cluster, *, phase: str, namespace: str, name: str, component
         "namespace": namespace,
         "labels": pods.labels(name=name, instance=cluster.name, component=component, phase=phase),
         "selector": pods.selector(name=name, instance=cluster.name),
+        "service_account": SERVICE_ACCOUNT,
     }
 
 
 def image_annotation(images: Mapping[str, str], reference: str) -> dict[str, str]:
     """Return the annotation that rolls a pod when its image changes; none where its ID is unknown."""
-    return {"data-miner/image-id": images[reference]} if reference in images else {}
+    return {IMAGE_ANNOTATION: images[reference]} if reference in images else {}
 
 
 def app_common(cluster: Cluster, phase: str, name: str, component: str) -> dict[str, Any]:

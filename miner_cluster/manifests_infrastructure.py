@@ -1,4 +1,4 @@
-"""The services beside the workers in the plan, who may reach them, and the migration of the database."""
+"""The services beside the workers in the plan, and the migration of the database."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from miner_cluster.cluster import Cluster, ResolvedInfrastructure
 from miner_cluster.manifest_item import (
     DATABASE,
+    MIGRATION,
     WORKER_UID,
     Item,
     app_common,
@@ -15,18 +16,6 @@ from miner_cluster.manifest_item import (
     database_env,
     image_annotation,
 )
-
-
-def infrastructure_policies(cluster: Cluster) -> Iterator[Item]:
-    """Return who may reach each service; beside these, nobody reaches a pod."""
-    for name, service in cluster.infrastructure.items():
-        yield Item(
-            phase="policies",
-            template=f"policies/{name}.yaml.j2",
-            path=f"policies/{name}-networkpolicy.yaml",
-            vars=app_common(cluster, "policies", name, "policy") | {"port": service.port},
-            key=f"infrastructure.{name}",
-        )
 
 
 def infrastructure_items(cluster: Cluster, images: Mapping[str, str]) -> Iterator[Item]:
@@ -85,8 +74,9 @@ def _migration(cluster: Cluster, images: Mapping[str, str]) -> Iterator[Item]:
         phase="infrastructure",
         template="infrastructure/db-migrate.yaml.j2",
         path="infrastructure/db-migrate-job.yaml",
-        vars=app_common(cluster, "infrastructure", f"db-migrate{suffix}", "migration")
+        vars=app_common(cluster, "infrastructure", MIGRATION, "migration")
         | {
+            "name": f"{MIGRATION}{suffix}",
             "image": image,
             "pull_policy": cluster.image.pull_policy,
             "pod_annotations": image_annotation(images, image),

@@ -1,4 +1,7 @@
-"""SeaweedFS in the plan: master, filer, one volume server per node, and the mount on every node."""
+"""SeaweedFS in the plan: master, filer, one volume server per node, and the mount on every node.
+
+The label ``app.kubernetes.io/component`` says which of these a pod is.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from miner_cluster.cluster import Cluster, ResolvedNode
-from miner_cluster.manifest_item import Item, common, image_annotation
+from miner_cluster.manifest_item import SERVICE_ACCOUNT, STORAGE_UID, Item, common, image_annotation
+from miner_cluster.pods import COMPONENT_LABEL
 
 PHASE = "seaweedfs"
 MASTER_PORT, FILER_PORT, VOLUME_PORT = 9333, 8888, 8080
@@ -24,17 +28,23 @@ def volume_count(node: ResolvedNode, volume_size_mb: int) -> int:
 
 def storage_items(cluster: Cluster, images: Mapping[str, str]) -> Iterator[Item]:
     """Return the objects of SeaweedFS, the namespace first."""
-    yield _item(cluster, "namespace", "namespace", cluster.seaweedfs.namespace)
+    yield _item(
+        cluster, "namespace/namespace", "namespace", cluster.seaweedfs.namespace, component="namespace"
+    )
+    yield _item(cluster, "namespace/serviceaccount", "serviceaccount", SERVICE_ACCOUNT, component="namespace")
     yield from _server(cluster, images, "master", MASTER_PORT)
     yield from _server(cluster, images, "filer", FILER_PORT)
     for node in cluster.nodes.values():
         yield from _volume_server(cluster, images, node)
+    # One machine at a time is drained: of two copies of a file, one can be read.
+    match = {"match": {COMPONENT_LABEL: "volume"}}
+    yield _item(cluster, "policies/disruption-budget", "volume-poddisruptionbudget", "volume", extra=match)
     extra = _weed(cluster, images) | {
         "filer": f"{_address(cluster, 'filer')}:{FILER_PORT}",
         "mount": cluster.storage.seaweedfs_mount,
         "shared_dir": str(PurePosixPath(cluster.storage.seaweedfs_mount).parent),
     }
-    yield _item(cluster, "mount-daemonset", "mount-daemonset", "mount", extra)
+    yield _item(cluster, "seaweedfs/mount-daemonset", "mount-daemonset", "mount", extra=extra)
 
 
 def _server(cluster: Cluster, images: Mapping[str, str], name: str, port: int) -> Iterator[Item]:
@@ -46,8 +56,8 @@ def _server(cluster: Cluster, images: Mapping[str, str], name: str, port: int) -
         "data_dir": f"{cluster.seaweedfs.data_dir}/{name}",
         "volume_size_limit_mb": cluster.seaweedfs.volume_size_limit_mb,
     }
-    yield _item(cluster, f"{name}-statefulset", f"{name}-statefulset", name, extra)
-    yield _item(cluster, "service", f"{name}-service", name, extra)
+    yield _item(cluster, f"seaweedfs/{name}-statefulset", f"{name}-statefulset", name, extra=extra)
+    yield _item(cluster, "seaweedfs/service", f"{name}-service", name, extra=extra)
 
 
 def _volume_server(cluster: Cluster, images: Mapping[str, str], node: ResolvedNode) -> Iterator[Item]:
@@ -62,8 +72,9 @@ def _volume_server(cluster: Cluster, images: Mapping[str, str], node: ResolvedNo
         "min_free_percent": _MIN_FREE if node.disk_limit_mb else _MIN_FREE_UNLIMITED,
     }
     key = f"cluster.nodes.{node.name}"
-    yield _item(cluster, "volume-statefulset", f"{name}-statefulset", name, extra, key=key)
-    yield _item(cluster, "service", f"{name}-service", name, extra, key=key)
+    for template, kind in (("volume-statefulset", "statefulset"), ("service", "service")):
+        path = f"{name}-{kind}"
+        yield _item(cluster, f"seaweedfs/{template}", path, name, component="volume", extra=extra, key=key)
 
 
 def _weed(cluster: Cluster, images: Mapping[str, str]) -> dict[str, Any]:
@@ -74,6 +85,7 @@ def _weed(cluster: Cluster, images: Mapping[str, str]) -> dict[str, Any]:
         "pod_annotations": image_annotation(images, image),
         "preset": cluster.resource_presets[cluster.seaweedfs.preset].model_dump(),
         "master": f"{_address(cluster, 'master')}:{MASTER_PORT}",
+        "uid": STORAGE_UID,
     }
 
 
@@ -87,18 +99,17 @@ def _item(
     template: str,
     file: str,
     name: str,
-    extra: Mapping[str, Any] | None = None,
     *,
+    component: str = "",
+    extra: Mapping[str, Any] | None = None,
     key: str = "seaweedfs",
 ) -> Item:
-    component = "namespace" if template == "namespace" else "storage"
     inputs = common(
-        cluster, phase=PHASE, namespace=cluster.seaweedfs.namespace, name=name, component=component
+        cluster, phase=PHASE, namespace=cluster.seaweedfs.namespace, name=name, component=component or name
     )
-    folder = "namespace" if template == "namespace" else "seaweedfs"
     return Item(
         phase=PHASE,
-        template=f"{folder}/{template}.yaml.j2",
+        template=f"{template}.yaml.j2",
         path=f"seaweedfs/{file}.yaml",
         vars=inputs | dict(extra or {}),
         key=key,

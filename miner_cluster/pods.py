@@ -8,6 +8,9 @@ from typing import Any, Literal
 from miner_cluster.cluster import GPU_LABEL, ROLE_LABEL, STORAGE_ONLY_LABEL
 from miner_cluster.quantities import Resources, memory_bytes, resources, split_range
 
+NAME_LABEL = "app.kubernetes.io/name"
+COMPONENT_LABEL = "app.kubernetes.io/component"
+
 #: a text, or where the value comes from: {field: …}, {config_map: …, key: …} or {secret: …, key: …}
 EnvValue = str | Mapping[str, Any]
 
@@ -20,7 +23,7 @@ def labels(*, name: str, instance: str, component: str, phase: str) -> dict[str,
     """Return the labels of an object of ours; pruning goes by them."""
     return {
         **selector(name=name, instance=instance),
-        "app.kubernetes.io/component": component,
+        COMPONENT_LABEL: component,
         "app.kubernetes.io/part-of": "data-miner",
         "app.kubernetes.io/managed-by": "ansible",
         "data-miner/phase": phase,
@@ -29,7 +32,7 @@ def labels(*, name: str, instance: str, component: str, phase: str) -> dict[str,
 
 def selector(*, name: str, instance: str) -> dict[str, str]:
     """Return what tells pods apart; it can't be changed later, so it is as short as it can be."""
-    return {"app.kubernetes.io/name": name, "app.kubernetes.io/instance": instance}
+    return {NAME_LABEL: name, "app.kubernetes.io/instance": instance}
 
 
 def env(values: Mapping[str, EnvValue]) -> list[dict[str, Any]]:
@@ -46,12 +49,15 @@ def env(values: Mapping[str, EnvValue]) -> list[dict[str, Any]]:
 
 
 def preset_resources(preset: Mapping[str, str]) -> Resources:
-    """Return the ``resources`` of a container from a preset ``{cpu: 250m-1000m, memory: 512Mi-2Gi}``.
+    """Return the ``resources`` of a container from a preset.
+
+    Args:
+        preset: ``{cpu: 250m-1000m, memory: 512Mi-2Gi, ephemeral_storage: 64Mi-2Gi}``.
 
     Raises:
         ValueError: a range is not one.
     """
-    return resources(preset["cpu"], preset["memory"])
+    return resources(preset["cpu"], preset["memory"], preset["ephemeral_storage"])
 
 
 def go_memory_limit(preset: Mapping[str, str]) -> str:

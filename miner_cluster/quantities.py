@@ -77,15 +77,16 @@ def split_range(text: str, size: Callable[[str], int]) -> tuple[str, str]:
     return request, limit
 
 
-def resources(cpu: str, memory: str) -> Resources:
-    """Return the ``resources`` of a container from a preset's two ranges.
+def resources(cpu: str, memory: str, ephemeral_storage: str) -> Resources:
+    """Return the ``resources`` of a container from a preset's three ranges.
 
     Raises:
         ValueError: a range is not one.
     """
     cpu_request, cpu_limit = split_range(cpu, millicores)
     memory_request, memory_limit = split_range(memory, memory_bytes)
+    disk_request, disk_limit = split_range(ephemeral_storage, memory_bytes)
     return {
-        "requests": {"cpu": cpu_request, "memory": memory_request},
-        "limits": {"cpu": cpu_limit, "memory": memory_limit},
+        "requests": {"cpu": cpu_request, "memory": memory_request, "ephemeral-storage": disk_request},
+        "limits": {"cpu": cpu_limit, "memory": memory_limit, "ephemeral-storage": disk_limit},
     }

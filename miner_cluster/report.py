@@ -12,10 +12,10 @@ from miner_cluster.cluster import Cluster
 from miner_cluster.kube.api import Object
 from miner_cluster.kube.prune import title
 from miner_cluster.kube.rollout import pending, ready
+from miner_cluster.manifest_item import IMAGE_ANNOTATION
 
 GIB = 1 << 30
 MIB = 1 << 20
-IMAGE_ANNOTATION = "data-miner/image-id"
 UNKNOWN = "unknown"
 _STATES = ("ready", "leased", "done", "skipped", "dead")
 

@@ -88,11 +88,17 @@ def render() -> Render:
     lookup_loader.add_directory(str(CHECKOUT / "lookup_plugins"))
     filter_loader.add_directory(str(CHECKOUT / "filter_plugins"))
 
-    def make(cluster: Cluster, *phases: str, images: dict[str, str] | None = None) -> list[dict[str, Any]]:
+    def make(
+        cluster: Cluster, *phases: str, images: dict[str, str] | None = None, token_digest: str = ""
+    ) -> list[dict[str, Any]]:
         loader = DataLoader()
         plugin = lookup_loader.get("manifests", loader=loader, templar=Templar(loader=loader))
         objects: list[dict[str, Any]] = plugin.run(
-            list(phases), variables={}, cluster=cluster.plain(), images=images or {}
+            list(phases),
+            variables={},
+            cluster=cluster.plain(),
+            images=images or {},
+            token_digest=token_digest,
         )
         return objects
 

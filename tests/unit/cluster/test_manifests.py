@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from data_miner.errors import ConfigError
 from miner_cluster import pods
 from miner_cluster.app_config import as_variables, load_miner_config
-from miner_cluster.cluster import Cluster, ResolvedNode
+from miner_cluster.cluster import CHECKOUT, Cluster, ResolvedNode
 from miner_cluster.explain import explain
+from miner_cluster.kube.deployed import images_of
 from miner_cluster.manifests import PHASES
 from miner_cluster.manifests_storage import volume_count
 from miner_cluster.quantities import millicores
@@ -153,6 +154,73 @@ def test_only_the_mount_is_privileged_and_nothing_gets_a_service_account_token(
         else:
             assert context["capabilities"] == {"drop": ["ALL"]}
             assert context["allowPrivilegeEscalation"] is False
+            assert template["spec"]["securityContext"]["runAsNonRoot"] is True
+            assert template["spec"]["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+
+
+def test_every_pod_is_of_an_account_of_its_namespace_that_has_no_token(
+    rendered: list[dict[str, Any]],
+) -> None:
+    accounts = {
+        (item["object"]["metadata"]["namespace"], item["object"]["metadata"]["name"])
+        for item in rendered
+        if item["object"]["kind"] == "ServiceAccount" and not item["object"]["automountServiceAccountToken"]
+    }
+    for item in rendered:
+        if item["path"] in templates(rendered):
+            account = templates(rendered)[item["path"]]["spec"]["serviceAccountName"]
+            assert (item["object"]["metadata"]["namespace"], account) in accounts
+
+
+def test_every_container_says_how_much_it_takes_and_every_service_how_it_is(
+    rendered: list[dict[str, Any]],
+) -> None:
+    for path in templates(rendered):
+        found = container(rendered, path)
+        assert (
+            set(found["resources"]["requests"])
+            == set(found["resources"]["limits"])
+            == {"cpu", "memory", "ephemeral-storage"}
+        )
+        if not path.endswith("-job.yaml"):
+            assert {"startupProbe", "readinessProbe", "livenessProbe"} <= set(found)
+
+
+def test_kinds_with_several_pods_lose_one_at_a_time(render: Render, load: Load) -> None:
+    budgets = {
+        item["path"]: item["object"]["spec"]
+        for item in render(load(GOOD.replace("monitor: {replicas: 1", "monitor: {replicas: null")))
+        if item["object"]["kind"] == "PodDisruptionBudget"
+    }
+    assert set(budgets) == {
+        "seaweedfs/volume-poddisruptionbudget.yaml",
+        "workers/download-poddisruptionbudget.yaml",
+        "workers/extract-poddisruptionbudget.yaml",
+        "workers/monitor-poddisruptionbudget.yaml",
+    }
+    assert {spec["maxUnavailable"] for spec in budgets.values()} == {1}
+
+
+def test_the_machines_directories_are_of_the_users_that_the_pods_run_as(
+    rendered: list[dict[str, Any]],
+) -> None:
+    roles = CHECKOUT / "roles"
+    storage = yaml.safe_load((roles / "storage" / "vars" / "main.yml").read_text())["_storage_directories"]
+    weed = yaml.safe_load((roles / "seaweedfs" / "vars" / "main.yml").read_text())
+    owners = {f"infrastructure/{name}": value["owner"] for name, value in storage.items()}
+    for name, directory in (("master", "server"), ("filer", "server"), ("volume", "volume")):
+        (owner,) = {one["owner"] for one in weed[f"_seaweedfs_{directory}_directories"]}
+        owners[f"seaweedfs/{name}"] = owner
+    for path, template in templates(rendered).items():
+        owner = next((owner for name, owner in owners.items() if path.startswith(name)), None)
+        if owner is not None:
+            assert str(template["spec"]["securityContext"]["runAsUser"]) == owner, path
+
+
+def test_what_workloads_carry_tells_which_images_they_were_rendered_with(
+    rendered: list[dict[str, Any]],
+) -> None:
+    assert images_of(item["object"] for item in rendered if item["path"] in templates(rendered)) == IMAGES
 
 
 def test_a_new_image_rolls_the_pods_that_use_it_and_no_others(
@@ -174,13 +242,6 @@ def test_a_change_of_one_workers_replicas_changes_that_object_only(render: Rende
     before = to_files(render(load(GOOD)))
     after = to_files(render(load(GOOD.replace("replicas: 2", "replicas: 4"))))
     assert {path for path in before if before[path] != after[path]} == {"workers/extract-deployment.yaml"}
-
-
-def test_a_change_of_the_application_rolls_the_workers(render: Render, load: Load) -> None:
-    before = to_files(render(load(GOOD)))
-    after = to_files(render(load(GOOD.replace("device: auto", "device: cpu"))))
-    changed = {path.partition("/")[0] for path in before if before[path] != after[path]}
-    assert changed == {"config", "workers"}
 
 
 def test_database_and_log_addresses_come_by_key_and_carry_no_password(rendered: list[dict[str, Any]]) -> None:

@@ -60,7 +60,5 @@ def test_a_wrong_memory_range_is_refused(text: str) -> None:
 
 
 def test_one_quantity_is_request_and_limit() -> None:
-    assert resources("500m", "1Gi") == {
-        "requests": {"cpu": "500m", "memory": "1Gi"},
-        "limits": {"cpu": "500m", "memory": "1Gi"},
-    }
+    both = {"cpu": "500m", "memory": "1Gi", "ephemeral-storage": "2Gi"}
+    assert resources("500m", "1Gi", "2Gi") == {"requests": both, "limits": both}

@@ -1,0 +1,165 @@
+"""Who may talk to whom: for each group of pods one policy, made from one table of who calls whom.
+
+A rule is written once and appears on both sides: where the call leaves and where it arrives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from data_miner.config import Stage
+from miner_cluster.app_config import MinerConfig
+from miner_cluster.cluster import Cluster
+from miner_cluster.manifest_item import MIGRATION, Item, app_common, common
+from miner_cluster.manifests_storage import FILER_PORT, GRPC_OFFSET, MASTER_PORT, VOLUME_PORT
+from miner_cluster.manifests_storage import PHASE as STORAGE_PHASE
+from miner_cluster.pods import COMPONENT_LABEL, NAME_LABEL
+
+#: k3s's addresses of pods and of services, and the addresses of one machine's own network
+_INSIDE = ("10.42.0.0/16", "10.43.0.0/16", "169.254.0.0/16")
+#: services that call services
+_SERVICE_CALLS = {"grafana": ("postgres", "loki"), "adminer": ("postgres",)}
+_STORAGE_CALLS = {
+    # `weed shell` runs in the master's pod, and asks the filer
+    "master": ("filer", "volume"),
+    "filer": ("master", "volume"),
+    # copies go from one volume server to another
+    "volume": ("master", "volume"),
+    "mount": ("filer", "volume"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Pods that one policy is about."""
+
+    name: str
+    #: the label that tells them from the namespace's other pods
+    label: tuple[str, str]
+    #: where they are called
+    ports: tuple[int, ...] = ()
+    #: names of the groups that they call
+    calls: tuple[str, ...] = ()
+    #: called through a node's port
+    from_outside: bool = False
+    #: call addresses that are neither pods nor services nor our machines
+    to_internet: bool = False
+    key: str
+
+
+def app_policies(cluster: Cluster, config: MinerConfig) -> Iterator[Item]:
+    """Return the policies of the application's namespace."""
+    groups = [*_services(cluster), *_workers(cluster, config)]
+    if "postgres" in cluster.infrastructure and cluster.workers:
+        label = (NAME_LABEL, MIGRATION)
+        groups.append(Group(name=MIGRATION, label=label, calls=("postgres",), key="infrastructure.postgres"))
+
+    def inputs(name: str) -> dict[str, Any]:
+        return app_common(cluster, "policies", name, "policy")
+
+    yield from _items(groups, inputs, cluster, phase="policies", folder="policies", key="cluster.namespace")
+
+
+def storage_policies(cluster: Cluster) -> Iterator[Item]:
+    """Return the policies of SeaweedFS's namespace."""
+    ports = {"master": MASTER_PORT, "filer": FILER_PORT, "volume": VOLUME_PORT}
+    groups = [
+        Group(
+            name=name,
+            label=(COMPONENT_LABEL, name),
+            ports=(ports[name], ports[name] + GRPC_OFFSET) if name in ports else (),
+            calls=calls,
+            key="seaweedfs",
+        )
+        for name, calls in _STORAGE_CALLS.items()
+    ]
+    namespace = cluster.seaweedfs.namespace
+
+    def inputs(name: str) -> dict[str, Any]:
+        return common(cluster, phase=STORAGE_PHASE, namespace=namespace, name=name, component="policy")
+
+    yield from _items(groups, inputs, cluster, phase=STORAGE_PHASE, folder="seaweedfs", key="seaweedfs")
+
+
+def _services(cluster: Cluster) -> Iterator[Group]:
+    for name, service in cluster.infrastructure.items():
+        yield Group(
+            name=name,
+            label=(NAME_LABEL, name),
+            ports=(service.port,),
+            calls=_present(cluster, _SERVICE_CALLS.get(name, ())),
+            from_outside=service.node_port is not None,
+            key=f"infrastructure.{name}",
+        )
+
+
+def _workers(cluster: Cluster, config: MinerConfig) -> Iterator[Group]:
+    from_hub = {stage.value for stage, model in config.typed.models().items() if not model.startswith("/")}
+    for stage in cluster.workers:
+        yield Group(
+            name=f"{stage}-worker",
+            label=(NAME_LABEL, f"{stage}-worker"),
+            calls=_present(cluster, ("postgres", "loki")),
+            to_internet=stage == Stage.DOWNLOAD.value or stage in from_hub,
+            key=f"workers.{stage}",
+        )
+
+
+def _present(cluster: Cluster, names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if name in cluster.infrastructure)
+
+
+def _items(
+    groups: Sequence[Group],
+    inputs: Any,
+    cluster: Cluster,
+    *,
+    phase: str,
+    folder: str,
+    key: str,
+) -> Iterator[Item]:
+    for name in ("default-deny", "dns"):
+        path = f"{folder}/{name}-networkpolicy.yaml"
+        yield Item(phase=phase, template=f"policies/{name}.yaml.j2", path=path, vars=inputs(name), key=key)
+    named = {group.name: group for group in groups}
+    for group in groups:
+        callers = [other for other in groups if group.name in other.calls]
+        rules = {
+            "match": dict([group.label]),
+            "ingress": _ingress(group, callers),
+            "egress": _egress(group, [named[name] for name in group.calls], cluster),
+        }
+        yield Item(
+            phase=phase,
+            template="policies/calls.yaml.j2",
+            path=f"{folder}/{group.name}-networkpolicy.yaml",
+            vars=inputs(group.name) | rules,
+            key=group.key,
+        )
+
+
+def _ingress(group: Group, callers: Sequence[Group]) -> list[dict[str, Any]]:
+    ports = _ports(group)
+    if group.from_outside:
+        # The node replaces the caller's address by its own, which may be one of the pods' network.
+        return [{"ports": ports}]
+    return [{"from": [_pods(caller) for caller in callers], "ports": ports}] if callers else []
+
+
+def _egress(group: Group, called: Sequence[Group], cluster: Cluster) -> list[dict[str, Any]]:
+    rules = [{"to": [_pods(other)], "ports": _ports(other)} for other in called]
+    if group.to_internet:
+        ours = [*_INSIDE, *(f"{node.ip}/32" for node in cluster.nodes.values())]
+        block = {"cidr": "0.0.0.0/0", "except": ours}
+        rules.append({"to": [{"ipBlock": block}], "ports": [{"protocol": "TCP"}]})
+    return rules
+
+
+def _pods(group: Group) -> Mapping[str, Any]:
+    return {"podSelector": {"matchLabels": dict([group.label])}}
+
+
+def _ports(group: Group) -> list[dict[str, Any]]:
+    return [{"protocol": "TCP", "port": port} for port in group.ports]

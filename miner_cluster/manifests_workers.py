@@ -1,0 +1,133 @@
+"""The workers in the plan: one Deployment or StatefulSet for each kind, and what belongs to it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from miner_cluster import pods
+from miner_cluster.app_config import MinerConfig
+from miner_cluster.cluster import Cluster, ResolvedWorker
+from miner_cluster.manifest_item import (
+    CONFIG_MAP,
+    PLUGINS_CONFIG_MAP,
+    TOKEN_ANNOTATION,
+    TOKEN_KEY,
+    TOKEN_SECRET,
+    WORKER_UID,
+    Item,
+    app_common,
+    app_image,
+    database_env,
+    image_annotation,
+)
+
+#: what a worker reads of the file that is mounted; everything else of a project comes from the database with
+#: each item, so that it needs no restart. The monitor, which writes it there, reads the whole file.
+READ_AT_START = ("device", "download.breaker", "logging", "output_dir", "queue", "worker")
+MONITOR = "monitor"
+
+_CONFIG_DIR = "/etc/data-miner"
+_PLUGINS_DIR = "/etc/data-miner-plugins"
+#: after the workers' own grace, for the interpreter to end
+_GRACE_S = 10
+_HASH_LENGTH = 16
+
+
+def worker_items(
+    cluster: Cluster,
+    config: MinerConfig,
+    images: Mapping[str, str],
+    *,
+    urls: Mapping[str, str],
+    token_digest: str,
+) -> Iterator[Item]:
+    """Return the workers, each with its Service and its budget of disruptions where it has use for them.
+
+    Args:
+        cluster: the resolved configuration.
+        config: of the application.
+        images: of each image reference the ID under which the nodes have it.
+        urls: of the services, which reach the workers from the ConfigMap.
+        token_digest: changes with HF_TOKEN; empty where it is not known.
+    """
+    for stage, worker in cluster.workers.items():
+        shared = app_common(cluster, "workers", f"{stage}-worker", "worker")
+        inputs = shared | _worker_vars(cluster, stage, worker, config)
+        inputs["pod_annotations"] = {
+            "data-miner/config-hash": config_hash(config, stage, urls),
+            **image_annotation(images, inputs["image"]),
+            **({TOKEN_ANNOTATION: token_digest} if worker.hf_token and token_digest else {}),
+        }
+        yield _item(stage, "workers/worker", worker.kind.lower(), inputs)
+        if worker.kind == "StatefulSet":
+            yield _item(stage, "workers/service", "service", shared | {"port": config.typed.worker.port})
+        if worker.replicas is None or worker.replicas > 1:
+            budget = shared | {"match": shared["selector"]}
+            yield _item(stage, "policies/disruption-budget", "poddisruptionbudget", budget)
+
+
+def config_hash(config: MinerConfig, stage: str, urls: Mapping[str, str]) -> str:
+    """Return what changes exactly when something does that the pods of a stage read as they start."""
+    read: dict[str, Any] = {"urls": dict(urls)}
+    if stage == MONITOR:
+        read["config"] = config.text
+    else:
+        read |= {key: _value(config.merged.data, key) for key in READ_AT_START}
+    if stage == "download":
+        read["plugins"] = config.plugins
+    return hashlib.sha256(json.dumps(read, sort_keys=True).encode()).hexdigest()[:_HASH_LENGTH]
+
+
+def _value(data: Mapping[str, Any], key: str) -> Any:
+    found: Any = data
+    for name in key.split("."):
+        found = found[name]
+    return found
+
+
+def _item(stage: str, template: str, kind: str, inputs: dict[str, Any]) -> Item:
+    return Item(
+        phase="workers",
+        template=f"{template}.yaml.j2",
+        path=f"workers/{stage}-{kind}.yaml",
+        vars=inputs,
+        key=f"workers.{stage}",
+    )
+
+
+def _worker_vars(cluster: Cluster, stage: str, worker: ResolvedWorker, config: MinerConfig) -> dict[str, Any]:
+    plugins = stage == "download" and bool(config.plugins)
+    return {
+        "stage": stage,
+        "kind": worker.kind,
+        "replicas": worker.replicas,
+        "schedule_on": worker.schedule_on,
+        "image": app_image(cluster),
+        "pull_policy": cluster.image.pull_policy,
+        "env": _worker_env(cluster, worker) | ({"PYTHONPATH": _PLUGINS_DIR} if plugins else {}),
+        "uid": WORKER_UID,
+        "port": config.typed.worker.port,
+        "grace_s": int(config.typed.worker.shutdown_grace_s) + _GRACE_S,
+        "preset": cluster.resource_presets[worker.preset].model_dump(),
+        "config_map": CONFIG_MAP,
+        "config_dir": _CONFIG_DIR,
+        "plugins_config_map": PLUGINS_CONFIG_MAP if plugins else None,
+        "plugins_dir": f"{_PLUGINS_DIR}/yt_dlp_plugins/extractor",
+        "shared_dir": str(PurePosixPath(cluster.storage.seaweedfs_mount).parent),
+    }
+
+
+def _worker_env(cluster: Cluster, worker: ResolvedWorker) -> dict[str, pods.EnvValue]:
+    values = database_env()
+    values["LOKI_URL"] = {"config_map": CONFIG_MAP, "key": "LOKI_URL", "optional": True}
+    values["DATA_MINER_CONFIG"] = f"{_CONFIG_DIR}/config.yaml"
+    values["DATA_MINER_SHARED_MOUNT"] = cluster.storage.seaweedfs_mount
+    values["NODE_NAME"] = {"field": "spec.nodeName"}
+    values["POD_NAME"] = {"field": "metadata.name"}
+    if worker.hf_token:
+        values["HF_TOKEN"] = {"secret": TOKEN_SECRET, "key": TOKEN_KEY, "optional": True}
+    return values
