@@ -8,7 +8,8 @@ module: kube_diff
 short_description: Find out which objects a server-side apply would change
 description:
   - Asks the API server, by a dry run, what applying each object would change, which objects of ours in the
-    named phases are no longer wanted, and which workloads do not yet run what was applied. Changes nothing.
+    named phases are no longer wanted, which objects have fields that somebody added with kubectl, and which
+    workloads do not yet run what was applied. Changes nothing.
   - Reports C(changed) in check mode only, where it stands for the tasks that would follow.
   - M(kubernetes.core.k8s) applies what this returns. For a list it neither shows differences nor finds
     leftovers, and it costs seconds where there is nothing to do.
@@ -51,6 +52,11 @@ EXAMPLES = r"""
 RETURN = r"""
 objects:
   description: The given objects that are new or would change.
+  type: list
+  elements: dict
+  returned: always
+additions:
+  description: The given objects that have fields which were added by hand and are not wanted.
   type: list
   elements: dict
   returned: always
@@ -98,15 +104,16 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     api = Api(Path(params["kubeconfig"]))
     found = compare(api, params["objects"])
     leftovers = find_leftovers(api, params["objects"], params["phases"], params["namespaces"])
-    different = {title(obj) for obj in found.objects}
+    different = {title(obj) for obj in [*found.objects, *found.additions]}
     same = [obj for obj in params["objects"] if title(obj) not in different]
     gone = [
         {"before_header": title(obj), "after_header": title(obj), "before": "present\n", "after": ""}
         for obj in leftovers
     ]
     return {
-        "changed": check and bool(found.objects or leftovers),
+        "changed": check and bool(found.objects or found.additions or leftovers),
         "objects": found.objects,
+        "additions": found.additions,
         "terminating": found.terminating,
         "leftovers": [title(obj) for obj in leftovers],
         "pending": [title(obj) for obj in not_settled(api, same)],

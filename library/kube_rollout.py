@@ -5,9 +5,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kube_rollout
-short_description: Prune what is no longer rendered and wait until workloads run what was applied
+short_description: Prune what is not rendered and wait until workloads run what was applied
 description:
-  - Deletes objects of ours in the named phases that are not in the given set, and waits until every
+  - Deletes objects of ours in the named phases that are not in the given set, removes fields that somebody
+    added with kubectl, and waits until every
     Deployment, StatefulSet, DaemonSet and Job of the set is rolled out. When one is not, the message holds
     its pods' states, last log lines and events.
   - Applying is left to M(kubernetes.core.k8s). It can neither prune nor wait for a set.
@@ -31,6 +32,11 @@ options:
     type: list
     elements: str
     default: []
+  additions:
+    description: Those of the objects that fields were added to, as M(kube_diff) returns them.
+    type: list
+    elements: dict
+    default: []
   wait_s:
     description: Seconds to wait for all workloads together; 0 does not wait. Check mode never waits.
     type: int
@@ -50,6 +56,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+cleaned:
+  description: Titles of the objects that fields were removed from.
+  type: list
+  elements: str
+  returned: always
 removed:
   description: The leftovers that were deleted.
   type: list
@@ -64,6 +75,7 @@ from ansible.utils.display import Display
 
 from miner_cluster.kube import rollout
 from miner_cluster.kube.api import Api
+from miner_cluster.kube.by_hand import remove_additions
 from miner_cluster.kube.prune import delete, find_leftovers, title
 from miner_cluster.kube.waiting import Wait
 
@@ -72,6 +84,7 @@ ARGUMENTS: dict[str, Any] = {
     "objects": {"type": "list", "elements": "dict", "required": True},
     "phases": {"type": "list", "elements": "str", "default": []},
     "namespaces": {"type": "list", "elements": "str", "default": []},
+    "additions": {"type": "list", "elements": "dict", "default": []},
     "wait_s": {"type": "int", "default": 300},
 }
 
@@ -86,6 +99,11 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     removed = find_leftovers(api, objects, params["phases"], params["namespaces"])
     for leftover in [] if check else removed:
         delete(api, leftover)
+    cleaned = params["additions"] if check else remove_additions(api, params["additions"])
     if params["wait_s"] and not check:
         rollout.wait(api, objects, timeout_s=params["wait_s"], waiting=Wait(Display().display))
-    return {"changed": bool(removed), "removed": [title(obj) for obj in removed]}
+    return {
+        "changed": bool(removed or cleaned),
+        "removed": [title(obj) for obj in removed],
+        "cleaned": [title(obj) for obj in cleaned],
+    }

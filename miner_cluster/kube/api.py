@@ -24,6 +24,8 @@ Object = dict[str, Any]
 JSON = "application/json"
 HTTP_ERROR = 400
 NOT_FOUND = 404
+#: under which the API server notes what we set
+FIELD_MANAGER = "data-miner"
 
 
 class KubeError(Exception):

@@ -9,12 +9,12 @@ from typing import Any
 
 import yaml
 
-from miner_cluster.kube.api import NOT_FOUND, Api, ApiError, KubeError, Object
+from miner_cluster.kube.api import FIELD_MANAGER, NOT_FOUND, Api, ApiError, KubeError, Object
+from miner_cluster.kube.by_hand import replace, without_additions
 from miner_cluster.kube.namespaces import refuse_foreign, refuse_second
 from miner_cluster.kube.prune import ours, title
 from miner_cluster.kube.rollout import failed
 
-FIELD_MANAGER = "data-miner"
 APPLY = "application/apply-patch+yaml"
 #: set by the server, different after every write
 _UNSTABLE = ("managedFields", "resourceVersion", "generation", "creationTimestamp", "uid")
@@ -28,6 +28,8 @@ class Difference:
     objects: list[Object] = field(default_factory=list)
     #: objects that must be gone before they can be applied: they are being deleted, or are Jobs that gave up
     terminating: list[Object] = field(default_factory=list)
+    #: objects with fields that were added by hand, which applying would leave
+    additions: list[Object] = field(default_factory=list)
     #: what Ansible shows with --diff
     shown: list[dict[str, str]] = field(default_factory=list)
 
@@ -52,13 +54,30 @@ def compare(api: Api, wanted: Sequence[Object]) -> Difference:
         if before is not None and (before["metadata"].get("deletionTimestamp") or _gave_up(before)):
             found.terminating.append(obj)
             before = None
-        after = obj if before is None else _dry_run(api, path, obj)
-        if before is None or settled(before) != settled(after):
+        if before is None:
             found.objects.append(obj)
-            found.shown.append(shown(obj, before, after))
+            found.shown.append(shown(obj, None, obj))
+        else:
+            _compare_present(api, path, obj, before, found)
         if before is None and obj["kind"] != "Namespace":
             _refuse_lost(api, obj, namespaces)
     return found
+
+
+def _compare_present(api: Api, path: str, obj: Object, before: Object, found: Difference) -> None:
+    after = _dry_run(api, path, obj)
+    if settled(before) != settled(after):
+        found.objects.append(obj)
+    cleaned = without_additions(after, obj)
+    if cleaned is not None:
+        # What the server sets by default comes back, so only its answer says whether something would go.
+        cleaned["metadata"]["resourceVersion"] = before["metadata"]["resourceVersion"]
+        cleaned = replace(api, path, cleaned, dryRun="All")
+        if settled(cleaned) != settled(after):
+            found.additions.append(obj)
+            after = cleaned
+    if settled(before) != settled(after) or obj in found.additions:
+        found.shown.append(shown(obj, before, after))
 
 
 def _gave_up(present: Object) -> bool:

@@ -18,6 +18,7 @@ PRUNED_KINDS = (
     ("batch/v1", "Job"),
     ("v1", "Service"),
     ("v1", "ConfigMap"),
+    ("v1", "ServiceAccount"),
     ("policy/v1", "PodDisruptionBudget"),
     ("networking.k8s.io/v1", "NetworkPolicy"),
 )

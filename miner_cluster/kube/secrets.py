@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 
-from miner_cluster.kube.api import NOT_FOUND, Api, ApiError, KubeError, Object
-from miner_cluster.kube.diff import APPLY, FIELD_MANAGER
+from miner_cluster.kube.api import FIELD_MANAGER, NOT_FOUND, Api, ApiError, KubeError, Object
+from miner_cluster.kube.diff import APPLY
 from miner_cluster.pods import labels
 
 

@@ -16,6 +16,7 @@ NAMESPACED = {
     "CronJob": ("batch/v1", "cronjobs"),
     "Service": ("v1", "services"),
     "ConfigMap": ("v1", "configmaps"),
+    "ServiceAccount": ("v1", "serviceaccounts"),
     "Secret": ("v1", "secrets"),
     "Pod": ("v1", "pods"),
     "Event": ("v1", "events"),
@@ -54,6 +55,11 @@ class FakeApi(Api):
             raise self.refusals[path]
         if path.endswith("/log"):
             return self.logs.get(path, "").encode()
+        if method == "PUT":
+            assert isinstance(body, dict)
+            if "dryRun" not in query:
+                self.objects[path] = copy.deepcopy(body)
+            return json.dumps(body).encode()
         if method == "PATCH":
             assert isinstance(body, dict)
             return json.dumps(self._apply(path, body, keep="dryRun" not in query)).encode()
