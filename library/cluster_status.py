@@ -24,6 +24,11 @@ options:
     type: list
     elements: str
     default: []
+  objects:
+    description: Every object of the cluster as it is rendered, to be compared; none leaves that out.
+    type: list
+    elements: dict
+    default: []
   project:
     description: The project whose first frames are waited for; empty for none.
     type: str
@@ -69,14 +74,17 @@ from ansible.utils.display import Display
 
 from miner_cluster.cluster import Cluster, as_cluster
 from miner_cluster.kube.api import Api, KubeError
+from miner_cluster.kube.drift import drift
 from miner_cluster.kube.look import Counts, counts, look, settled_counts
 from miner_cluster.kube.waiting import Wait
+from miner_cluster.manifests import PHASES
 from miner_cluster.report import Report, as_text, build, project_problems
 
 ARGUMENTS: dict[str, Any] = {
     "cluster": {"type": "dict", "required": True},
     "looks": {"type": "dict", "default": {}},
     "stand_ins": {"type": "list", "elements": "str", "default": []},
+    "objects": {"type": "list", "elements": "dict", "default": []},
     "project": {"type": "str", "default": ""},
     "wait_s": {"type": "int", "default": 0},
 }
@@ -92,13 +100,17 @@ def see(params: dict[str, Any]) -> Report:
     problems: list[str] = []
     projects: Counts = {}
     seen = None
+    drifted: list[str] = []
     try:
         # The counts come first: they may be waited for, and the rest should be of the same moment.
         api = Api(Path(cluster.state_dir) / "kubeconfig")
         api.raw("GET", "/readyz")
         if "monitor" in cluster.workers:
             projects = _counts(cluster, params, problems)
-        seen = look(api, [cluster.seaweedfs.namespace, cluster.namespace])
+        namespaces = [cluster.seaweedfs.namespace, cluster.namespace]
+        seen = look(api, namespaces)
+        if params["objects"]:
+            drifted = drift(api, params["objects"], PHASES, namespaces)
     except KubeError as error:
         problems.append(str(error))
     return build(
@@ -109,6 +121,7 @@ def see(params: dict[str, Any]) -> Report:
         looks=params["looks"],
         projects=projects,
         stand_ins=params["stand_ins"],
+        drift=drifted,
         problems=problems,
     )
 

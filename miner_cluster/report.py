@@ -38,6 +38,8 @@ class Report(TypedDict):
     workloads: list[dict[str, Any]]
     projects: dict[str, Any]
     stand_ins: list[str]
+    #: where the cluster is not as it is rendered
+    drift: list[str]
     problems: list[str]
 
 
@@ -50,6 +52,7 @@ def build(
     looks: Mapping[str, Look],
     projects: Mapping[str, Any],
     stand_ins: Sequence[str],
+    drift: Sequence[str] = (),
     problems: Sequence[str] = (),
 ) -> Report:
     """Put the picture together.
@@ -62,6 +65,7 @@ def build(
         looks: what each machine says; machines that are away are missing.
         projects: as ``data-miner status --json`` counts them.
         stand_ins: sentences about what stands in for what.
+        drift: where the cluster is not as it is rendered.
         problems: what was found wrong while looking.
     """
     named = {node["metadata"]["name"]: node for node in nodes or ()}
@@ -76,6 +80,7 @@ def build(
         workloads=[_workload(workload, pods) for workload in workloads],
         projects=dict(projects),
         stand_ins=list(stand_ins),
+        drift=list(drift),
         problems=[
             *problems,
             *(f"{row['name']} is {row['state']}" for row in rows if row["state"] not in {"Ready", UNKNOWN}),
@@ -157,6 +162,10 @@ def as_text(report: Report) -> str:
         parts.append(_project(name, project, report["namespace"]))
     if report["stand_ins"]:
         parts.append(["stand-ins here:", *(f"  {sentence}" for sentence in report["stand_ins"])])
+    if report["drift"]:
+        parts.append(
+            ["drift, which site.yml takes back:", *(f"  {sentence}" for sentence in report["drift"])]
+        )
     if problems:
         parts.append(["problems:", *(f"  {line}" for problem in problems for line in problem.splitlines())])
     return "\n\n".join("\n".join(part) for part in parts if part)

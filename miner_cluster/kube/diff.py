@@ -20,6 +20,15 @@ APPLY = "application/apply-patch+yaml"
 _UNSTABLE = ("managedFields", "resourceVersion", "generation", "creationTimestamp", "uid")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One object that would be another: settled, before None where it is not there."""
+
+    obj: Object
+    before: Object | None
+    after: Object
+
+
 @dataclass(kw_only=True)
 class Difference:
     """What applying would do."""
@@ -30,8 +39,13 @@ class Difference:
     terminating: list[Object] = field(default_factory=list)
     #: objects with fields that were added by hand, which applying would leave
     additions: list[Object] = field(default_factory=list)
-    #: what Ansible shows with --diff
-    shown: list[dict[str, str]] = field(default_factory=list)
+    #: what becomes of each of these
+    changes: list[Change] = field(default_factory=list)
+
+    @property
+    def shown(self) -> list[dict[str, str]]:
+        """What Ansible shows with --diff."""
+        return [shown(change) for change in self.changes]
 
 
 def compare(api: Api, wanted: Sequence[Object]) -> Difference:
@@ -56,7 +70,7 @@ def compare(api: Api, wanted: Sequence[Object]) -> Difference:
             before = None
         if before is None:
             found.objects.append(obj)
-            found.shown.append(shown(obj, None, obj))
+            found.changes.append(Change(obj=obj, before=None, after=obj))
         else:
             _compare_present(api, path, obj, before, found)
         if before is None and obj["kind"] != "Namespace":
@@ -65,19 +79,19 @@ def compare(api: Api, wanted: Sequence[Object]) -> Difference:
 
 
 def _compare_present(api: Api, path: str, obj: Object, before: Object, found: Difference) -> None:
-    after = _dry_run(api, path, obj)
-    if settled(before) != settled(after):
+    applied = _dry_run(api, path, obj)
+    if differs := settled(before) != settled(applied):
         found.objects.append(obj)
-    cleaned = without_additions(after, obj)
+    after, cleaned = applied, without_additions(applied, obj)
     if cleaned is not None:
         # What the server sets by default comes back, so only its answer says whether something would go.
         cleaned["metadata"]["resourceVersion"] = before["metadata"]["resourceVersion"]
-        cleaned = replace(api, path, cleaned, dryRun="All")
-        if settled(cleaned) != settled(after):
+        after = replace(api, path, cleaned, dryRun="All")
+        if settled(after) != settled(applied):
             found.additions.append(obj)
-            after = cleaned
-    if settled(before) != settled(after) or obj in found.additions:
-        found.shown.append(shown(obj, before, after))
+            differs = True
+    if differs:
+        found.changes.append(Change(obj=obj, before=settled(before), after=settled(after)))
 
 
 def _gave_up(present: Object) -> bool:
@@ -91,10 +105,10 @@ def settled(obj: Object) -> Object:
     return {name: value for name, value in obj.items() if name != "status"} | {"metadata": meta}
 
 
-def shown(obj: Object, before: Object | None, after: Object) -> dict[str, str]:
+def shown(change: Change) -> dict[str, str]:
     """Return one object's difference for --diff; the values of a Secret never show."""
-    name = title(obj)
-    texts = ["" if side is None else _text(settled(side)) for side in (before, after)]
+    name = title(change.obj)
+    texts = ["" if side is None else _text(side) for side in (change.before, change.after)]
     return {"before_header": name, "after_header": name, "before": texts[0], "after": texts[1]}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from miner_cluster.kube.api import ApiError, KubeError
-from miner_cluster.kube.diff import compare, shown
+from miner_cluster.kube.diff import Change, compare, shown
 from tests.unit.kube.conftest import NAMESPACE, obj
 from tests.unit.kube.fake_api import FakeApi
 
@@ -78,4 +78,4 @@ def test_what_can_not_be_changed_in_place_says_how_to_go_on() -> None:
 
 def test_values_of_secrets_are_never_shown() -> None:
     secret = obj("Secret", "postgres", data={"password": "aHVudGVyMg=="})
-    assert "aHVudGVyMg" not in str(shown(secret, None, secret))
+    assert "aHVudGVyMg" not in str(shown(Change(obj=secret, before=None, after=secret)))

@@ -88,6 +88,22 @@ def test_a_cluster_that_works_is_shown_with_everything(cluster: Cluster) -> None
     assert "the k3s program is a stand-in" in text
 
 
+def test_drift_is_shown_and_is_no_problem(cluster: Cluster) -> None:
+    nodes = [node(name) for name in cluster.nodes]
+    report = build(
+        cluster,
+        nodes=nodes,
+        workloads=[],
+        pods=[],
+        looks={},
+        projects={},
+        stand_ins=[],
+        drift=["a is 6, not 3"],
+    )
+    assert report["problems"] == []
+    assert "drift, which site.yml takes back:\n  a is 6, not 3" in as_text(report)
+
+
 def test_items_that_were_given_up_are_told_with_the_command_that_says_why(cluster: Cluster) -> None:
     demo = project(3, download=IDLE | {"dead": 2})
     report = build(cluster, nodes=[], workloads=[], pods=[], looks={}, projects={"demo": demo}, stand_ins=[])
