@@ -24,6 +24,7 @@ from data_miner.workers.findings import StoredFindings
 from data_miner.workers.heart import Heart
 from data_miner.workers.job import Job, StageFunction, StopWorkError
 from data_miner.workers.process import Process
+from data_miner.workers.surroundings import Surroundings
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class Worker:
             SchemaError: the database's schema is newer than this program.
         """
         logger.info("Worker started", extra={"action": "worker_started", "node": self.process.node})
-        with self._heart:
+        with self._heart, Surroundings(self.process):
             while not self.process.stop.is_set():
                 try:
                     self._turn()

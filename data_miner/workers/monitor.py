@@ -17,6 +17,7 @@ from data_miner.store import Store
 from data_miner.workers import extract, follow_up, search
 from data_miner.workers.heart import Heart
 from data_miner.workers.process import Process
+from data_miner.workers.surroundings import Surroundings
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ class Monitor:
             SchemaError: the database's schema is newer than this program.
         """
         logger.info("Monitor started", extra={"action": "worker_started", "node": self.process.node})
-        with Heart(self.process, stage="monitor"):
+        with Heart(self.process, stage="monitor"), Surroundings(self.process, whole_cluster=True):
             while not self.process.stop.is_set():
                 try:
                     self._session.call(self._turn)

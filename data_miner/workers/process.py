@@ -16,7 +16,8 @@ from pathlib import Path
 from data_miner.config import AppConfig
 from data_miner.db.connect import database_url
 from data_miner.health import HealthServer, Pulse
-from data_miner.logs import LokiHandler, set_up_logging
+from data_miner.logs import set_up_logging
+from data_miner.loki import LokiHandler
 from data_miner.metrics import Metrics
 from data_miner.models.provider import LoadedModels, Models
 from data_miner.store import Store
@@ -100,6 +101,11 @@ def running(process: Process) -> Iterator[HealthServer]:
 
 def _render(metrics: Metrics, loki: LokiHandler | None) -> str:
     if loki is not None:
-        metrics.declare("data_miner_log_lines_dropped", "gauge", "Log lines that Loki did not take.")
-        metrics.replace("data_miner_log_lines_dropped", [({}, loki.dropped)])
+        for word, count, text in (
+            ("sent", loki.sent, "Log lines that Loki took."),
+            ("dropped", loki.dropped, "Log lines that Loki did not get."),
+        ):
+            name = f"data_miner_log_lines_{word}_total"
+            metrics.declare(name, "counter", text)
+            metrics.replace(name, [({}, count)])
     return metrics.render()
