@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.e2e.lab import Lab, wait_for
 
 
@@ -54,8 +56,27 @@ def test_a_killed_mount_is_cured_without_a_person(lab: Lab) -> None:
 
 
 def test_killed_storage_servers_come_back_with_their_files(lab: Lab) -> None:
-    lab.kubectl("delete", "pod", "-n", "seaweedfs", "filer-0", "master-0", "--grace-period=0", "--force")
+    volume = f"volume-{list(lab.nodes())[-1]}-0"
+    servers = ("filer-0", "master-0", volume)
+    lab.kubectl("delete", "pod", "-n", "seaweedfs", *servers, "--grace-period=0", "--force")
     wait_for("storage is back", lambda: all_ready(lab) and shared_file_travels(lab))
+
+
+def restarts(lab: Lab, stage: str) -> dict[str, int]:
+    """How often the container of each of a stage's pods was started again."""
+    return {
+        pod["metadata"]["name"]: sum(c["restartCount"] for c in pod["status"]["containerStatuses"])
+        for pod in pods(lab, "data-miner", f"{stage}-worker")
+    }
+
+
+@pytest.mark.parametrize("stage", ["download", "extract", "monitor"])
+def test_a_killed_worker_is_started_again(lab: Lab, stage: str) -> None:
+    before = restarts(lab, stage)
+    node = pods(lab, "data-miner", f"{stage}-worker")[0]["spec"]["nodeName"]
+    assert lab.ssh(node, f"kill -9 {main_pid(lab, node, f'worker {stage}')}").returncode == 0
+    wait_for("it was started again", lambda: sum(restarts(lab, stage).values()) > sum(before.values()))
+    wait_for("every pod is ready", lambda: all_ready(lab))
 
 
 def start_times(lab: Lab) -> dict[str, str]:
@@ -67,19 +88,20 @@ def nodes_ready(lab: Lab) -> bool:
     return all(ready(node) for node in lab.get("nodes")["items"])
 
 
-def k3s_process(lab: Lab, node: str) -> str:
-    """Process id of an agent's k3s, 0 while it is down."""
-    show = "systemctl show k3s-agent --property MainPID --property ActiveState"
+def k3s_process(lab: Lab, node: str, unit: str) -> str:
+    """Process id of a node's k3s, 0 while it is down."""
+    show = f"systemctl show {unit} --property MainPID --property ActiveState"
     shown = dict(line.split("=", 1) for line in lab.ssh(node, show).stdout.splitlines())
     return shown.get("MainPID", "0") if shown.get("ActiveState") == "active" else "0"
 
 
-def test_a_killed_k3s_restarts_and_its_pods_live_on(lab: Lab) -> None:
-    node = list(lab.nodes())[-1]
-    before, killed = start_times(lab), k3s_process(lab, node)
+@pytest.mark.parametrize(("place", "unit"), [(0, "k3s"), (-1, "k3s-agent")])
+def test_a_killed_k3s_restarts_and_its_pods_live_on(lab: Lab, place: int, unit: str) -> None:
+    node = list(lab.nodes())[place]
+    before, killed = start_times(lab), k3s_process(lab, node, unit)
     assert killed != "0"
-    assert lab.ssh(node, "systemctl kill --signal=KILL --kill-who=main k3s-agent").returncode == 0
-    wait_for("another k3s runs", lambda: k3s_process(lab, node) not in {"0", killed})
+    assert lab.ssh(node, f"systemctl kill --signal=KILL --kill-who=main {unit}").returncode == 0
+    wait_for("another k3s runs", lambda: k3s_process(lab, node, unit) not in {"0", killed})
     wait_for("every node is Ready", lambda: nodes_ready(lab) and all_ready(lab))
     assert start_times(lab) == before
 

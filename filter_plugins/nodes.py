@@ -1,4 +1,4 @@
-"""Filter: the labels of each node, with what was found on the machines."""
+"""Filters: labels and container runtime of the nodes, with what was found on the machines."""
 
 from __future__ import annotations
 
@@ -28,9 +28,20 @@ def _labels(node: Mapping[str, Any], variables: Mapping[str, Any] | None) -> dic
     return labels
 
 
+def gpu_runtime(node: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    """Return the runtime by which a node's pods share its GPU; empty where it has none that can be used.
+
+    Args:
+        node: of cluster.nodes.
+        found: by preflight, ``gpus`` and what is ``missing``.
+    """
+    has_gpu = bool(found["gpus"]) if node["gpu"] is None else node["gpu"]
+    return "nvidia" if has_gpu and not found["missing"] else ""
+
+
 class FilterModule:
     """What Ansible looks for."""
 
     def filters(self) -> dict[str, Any]:
         """Return the filters by name."""
-        return {"node_labels": node_labels}
+        return {"node_labels": node_labels, "gpu_runtime": gpu_runtime}
