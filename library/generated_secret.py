@@ -26,8 +26,10 @@ options:
   state:
     description:
       - V(absent) removes the file, and its directory when that is empty.
+      - V(next) makes up another secret beside the one in use, once, and returns it; V(rotated) puts it in its
+        place. In between C(present) is a problem, for nobody knows which of the two is in use.
     type: str
-    choices: [present, absent]
+    choices: [present, next, rotated, absent]
     default: present
 attributes:
   check_mode:
@@ -55,11 +57,11 @@ RETURN = r"""
 secret:
   description: The text; empty where there is a problem.
   type: str
-  returned: with state present
+  returned: with state present or next
 problem:
   description: What is wrong and what to do about it; empty where nothing is.
   type: str
-  returned: with state present
+  returned: with state present or next
 """
 
 import os
@@ -70,6 +72,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 BYTES = 24
+STATES = ["present", "next", "rotated", "absent"]
 
 
 class UnusableError(Exception):
@@ -114,6 +117,11 @@ def keep(path: Path, directories: list[str], *, check: bool) -> dict[str, Any]:
         OSError: a file can't be read or written.
     """
     try:
+        if following(path).exists():
+            raise UnusableError(
+                f"{following(path)} says that a new password was about to be taken into use; go on with: "
+                "ansible-playbook playbooks/rotate_secrets.yml"
+            )
         secret = read(path)
         if secret:
             return {"changed": False, "secret": secret, "problem": ""}
@@ -124,6 +132,42 @@ def keep(path: Path, directories: list[str], *, check: bool) -> dict[str, Any]:
     if not check:
         write(path, secret)
     return {"changed": True, "secret": secret, "problem": ""}
+
+
+def following(path: Path) -> Path:
+    """Return the file of the secret that comes after the one in use."""
+    return path.with_name(f"{path.name}.next")
+
+
+def prepare(path: Path, *, check: bool) -> dict[str, Any]:
+    """Return what the module returns with state next.
+
+    Raises:
+        OSError: a file can't be read or written.
+    """
+    try:
+        if not read(path):
+            raise UnusableError(f"{path} does not exist yet, so there is nothing to follow it")
+        if secret := read(following(path)):
+            return {"changed": False, "secret": secret, "problem": ""}
+    except UnusableError as error:
+        return {"changed": False, "secret": "", "problem": str(error)}
+    secret = secrets.token_urlsafe(BYTES)
+    if not check:
+        write(following(path), secret)
+    return {"changed": True, "secret": secret, "problem": ""}
+
+
+def rotate(path: Path, *, check: bool) -> dict[str, Any]:
+    """Return what the module returns with state rotated.
+
+    Raises:
+        OSError: a file can't be renamed.
+    """
+    there = following(path).exists()
+    if there and not check:
+        following(path).rename(path)
+    return {"changed": there}
 
 
 def write(path: Path, secret: str) -> None:
@@ -139,8 +183,9 @@ def write(path: Path, secret: str) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove the file, and its directory when nothing else is in it."""
+    """Remove the file, the one that would follow it, and their directory when nothing else is in it."""
     path.unlink()
+    following(path).unlink(missing_ok=True)
     if not any(path.parent.iterdir()):
         path.parent.rmdir()
 
@@ -151,7 +196,7 @@ def main() -> None:
         argument_spec={
             "path": {"type": "path", "required": True},
             "unless_present": {"type": "list", "elements": "path", "default": []},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "state": {"type": "str", "choices": STATES, "default": "present"},
         },
         supports_check_mode=True,
     )
@@ -159,6 +204,10 @@ def main() -> None:
     try:
         if module.params["state"] == "present":
             result = keep(path, module.params["unless_present"], check=check)
+        elif module.params["state"] == "next":
+            result = prepare(path, check=check)
+        elif module.params["state"] == "rotated":
+            result = rotate(path, check=check)
         else:
             result = {"changed": path.exists()}
             if path.exists() and not check:

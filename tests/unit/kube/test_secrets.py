@@ -91,3 +91,30 @@ def test_a_removed_secret_takes_its_directory_with_it_when_that_is_empty(tmp_pat
     generated.write(path, "x")
     generated.remove(path)
     assert not path.parent.exists()
+
+
+def test_a_secret_is_followed_by_another_one_in_two_steps(tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    old = generated.keep(path, [], check=False)["secret"]
+    new = generated.prepare(path, check=False)
+    assert new["secret"] not in {"", old}
+    # As after an interruption: the same one again, and nobody takes the old one for the one in use.
+    assert generated.prepare(path, check=False) == {**new, "changed": False}
+    assert "rotate_secrets.yml" in generated.keep(path, [], check=False)["problem"]
+    assert generated.rotate(path, check=False) == {"changed": True}
+    assert generated.keep(path, [], check=False) == {**new, "changed": False}
+    assert generated.rotate(path, check=False) == {"changed": False}
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_nothing_follows_a_secret_that_is_not_there(tmp_path: Path) -> None:
+    assert "does not exist yet" in generated.prepare(tmp_path / "password", check=False)["problem"]
+
+
+def test_check_mode_prepares_and_rotates_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    generated.write(path, "old")
+    assert generated.prepare(path, check=True)["changed"]
+    generated.write(generated.following(path), "new")
+    assert generated.rotate(path, check=True) == {"changed": True}
+    assert generated.read(path) == "old"
