@@ -1,7 +1,7 @@
 """What alerts need to know and the database does not: free disk space, and when the certificate ends.
 
-Each process logs its node's disk once a minute; the monitor also the shared storage and the certificate of the
-cluster's API. Logs are where the dashboards look, so no other store of measurements is needed.
+Each process logs its node's disk once a minute; the monitor also the shared storage and the certificate of
+the cluster's API. Logs are where the dashboards look, so no other store of measurements is needed.
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ def live(spec: dict[str, Any]) -> Object:
 class KeepsNotes(FakeApi):
     """An API server that keeps who set what when something is applied."""
 
-    def _apply(self, path: str, body: Object, *, keep: bool) -> Object:  # noqa: ARG002 - inherited
+    def _apply(self, path: str, body: Object, *, keep: bool) -> Object:
         after = copy.deepcopy(self.objects[path])
         after["spec"] |= body["spec"]
         return after
