@@ -55,6 +55,9 @@ from miner_cluster.cluster import as_cluster
 from miner_cluster.manifests import PHASES, plan
 from miner_cluster.rendering import render
 
+#: between two objects of one template; JSON, in which all values are written, has no such character
+_NEXT = "\x1e"
+
 
 class LookupModule(LookupBase):  # type: ignore[misc]
     """Renders the plan with Ansible's own template engine."""
@@ -78,6 +81,13 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         except MinerError as error:
             raise AnsibleLookupError(str(error)) from None
 
-    def _template(self, text: str, inputs: dict[str, Any]) -> str:
-        templar = self._templar.copy_with_new_env(available_variables=inputs)
-        return str(templar.template(trust_as_template(text), escape_backslashes=False))
+    def _template(self, text: str, inputs: list[dict[str, Any]]) -> list[str]:
+        """Fill a template with each of several inputs.
+
+        Compiling it is what takes the time, so that is done once.
+        """
+        names = ", ".join(f"{name}=_manifest[{name!r}]" for name in inputs[0])
+        one = f"{{% with {names} %}}{text}{{% endwith %}}{_NEXT}"
+        loop = f"{{% for _manifest in _manifests %}}{one}{{% endfor %}}"
+        templar = self._templar.copy_with_new_env(available_variables={"_manifests": inputs})
+        return str(templar.template(trust_as_template(loop), escape_backslashes=False)).split(_NEXT)[:-1]

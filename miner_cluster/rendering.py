@@ -16,8 +16,8 @@ from miner_cluster.manifest_item import Item
 TEMPLATES = CHECKOUT / "templates" / "manifests"
 HEADER = "# Rendered from cluster_config.yaml by playbooks/render.yml: edit that file, not this one.\n"
 
-#: text and inputs of a template to what it makes
-Template = Callable[[str, dict[str, Any]], str]
+#: text of a template and the inputs of each object, all with the same keys, to what it makes of them
+Template = Callable[[str, list[dict[str, Any]]], list[str]]
 
 
 class Rendered(TypedDict):
@@ -39,14 +39,14 @@ def render(
     """
     items = list(items)
     require_templates(items, config_file, templates=templates)
-    texts: dict[str, str] = {}
-    rendered = []
+    alike: dict[tuple[str, ...], list[Item]] = {}
     for item in items:
-        if item.template not in texts:
-            texts[item.template] = (templates / item.template).read_text("utf-8")
-        found = _parse(template(texts[item.template], item.vars), item)
-        rendered.append(dict(Rendered(phase=item.phase, path=item.path, object=found)))
-    return rendered
+        alike.setdefault((item.template, *item.vars), []).append(item)
+    objects: dict[str, dict[str, Any]] = {}
+    for (name, *_), same in alike.items():
+        texts = template((templates / name).read_text("utf-8"), [item.vars for item in same])
+        objects |= {item.path: _parse(text, item) for item, text in zip(same, texts, strict=True)}
+    return [dict(Rendered(phase=item.phase, path=item.path, object=objects[item.path])) for item in items]
 
 
 def to_yaml(obj: Mapping[str, Any]) -> str:
@@ -93,11 +93,11 @@ def _parse(text: str, item: Item) -> dict[str, Any]:
     return found
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """The fast loader where there is one."""
+class _Loader(yaml.CSafeLoader):
+    """The fast loader."""
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(yaml.CSafeDumper):
     """Writes longer texts as blocks, so that the configuration in the ConfigMap can be read."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
