@@ -60,6 +60,7 @@ lint: venv ## Run every linter over the whole tree
 
 .PHONY: unit
 unit: venv
+	@scripts/bootstrap test
 	python -m pytest tests/unit tests/integration
 
 .PHONY: e2e
@@ -82,5 +83,7 @@ lock: venv ## Write the lock files anew from pyproject.toml
 	  --no-emit-find-links --no-annotate --constraint image/requirements.lock --group models pyproject.toml -o image/models.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	  --no-emit-find-links --no-annotate --constraint image/models.lock --group torch -o image/torch.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	  --no-emit-find-links --no-annotate --group scanners -o tests/scanners/checkov.lock
 	echo "uv==$$(uv --version | cut -d' ' -f2)" | uv pip compile --quiet --universal --generate-hashes --no-header \
 	  --no-emit-index-url --no-emit-find-links --no-annotate - -o requirements-uv.lock
