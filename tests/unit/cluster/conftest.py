@@ -10,6 +10,7 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import filter_loader, init_plugin_loader, lookup_loader
 from ansible.template import Templar
+from ansible.utils.collection_loader import AnsibleCollectionConfig
 
 from miner_cluster.cluster import CHECKOUT, Cluster, as_cluster, resolve_cluster
 from miner_cluster.config_file import load_cluster_file
@@ -84,7 +85,8 @@ def load(write: Write) -> Load:
 @pytest.fixture(scope="session")
 def render() -> Render:
     """Render a cluster's objects with the lookup plugin, as playbooks do."""
-    init_plugin_loader([])
+    if not AnsibleCollectionConfig.collection_finder:
+        init_plugin_loader([])
     lookup_loader.add_directory(str(CHECKOUT / "lookup_plugins"))
     filter_loader.add_directory(str(CHECKOUT / "filter_plugins"))
 
