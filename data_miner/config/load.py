@@ -30,6 +30,7 @@ _PLAIN = {
     "String should ": "should ",
     "a string": "text",
     "dictionary": "mapping",
+    "a integer": "a whole number",
 }
 
 

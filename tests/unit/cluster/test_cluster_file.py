@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from data_miner.errors import ConfigError
 from miner_cluster.app_config import load_miner_config
@@ -120,51 +116,3 @@ def test_machines_are_reached_with_their_host_keys_checked(write: Write) -> None
     assert host["node"]["name"] == "two"
     assert "StrictHostKeyChecking=yes" in host["ansible_ssh_common_args"]
     assert ".state/test/known_hosts" in host["ansible_ssh_common_args"]
-
-
-ANYTHING = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-(10**6), 10**6),
-    st.floats(allow_nan=False),
-    st.text(max_size=8),
-    st.sampled_from(
-        ["master", "gpu", "${storage.db_path}", "${a}", "/data", "/", "1-2", "512Mi", "${", "x:"]
-    ),
-    st.lists(st.integers(), max_size=2),
-    st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
-)
-
-
-def _places(data: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    found = [path] if path else []
-    if isinstance(data, dict):
-        for key, value in data.items():
-            found += _places(value, (*path, key))
-    return found
-
-
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.data())
-def test_any_change_of_any_value_loads_or_is_refused_in_words(write: Write, data: st.DataObject) -> None:
-    config = yaml.safe_load(GOOD)
-    for _ in range(data.draw(st.integers(1, 3))):
-        path = data.draw(st.sampled_from(_places(config)))
-        place = config
-        for part in path[:-1]:
-            place = place[part]
-        action = data.draw(st.sampled_from(["set", "remove", "add", "rename"]))
-        if action == "remove":
-            del place[path[-1]]
-        elif action == "rename":
-            place[data.draw(st.text(max_size=6))] = place.pop(path[-1])
-        else:
-            place[path[-1] if action == "set" else data.draw(st.text(max_size=6))] = data.draw(ANYTHING)
-        if not config:
-            return
-    file = write(yaml.safe_dump(copy.deepcopy(config), allow_unicode=True))
-    try:
-        cluster = resolve_cluster(load_cluster_file(file).file, config_file=file)
-        plan(cluster, load_miner_config(cluster), {})
-    except ConfigError as error:
-        assert all(problem.message for problem in error.problems)  # noqa: PT017 - both outcomes are right
