@@ -73,14 +73,19 @@ def deployed(cluster: Cluster, render: Render, directory: Path) -> list[dict[str
     return render(cluster)
 
 
-def right_configurations(examples: int, check: Check) -> None:
-    @settings(
+def without_shrinking(examples: int) -> settings:
+    """Return settings for whole configurations, of which making one smaller takes minutes and tells little."""
+    return settings(
         max_examples=examples,
         deadline=None,
         suppress_health_check=list(HealthCheck),
         database=None,
         phases=[Phase.generate],
     )
+
+
+def right_configurations(examples: int, check: Check) -> None:
+    @without_shrinking(examples)
     @given(clusters())
     def deploys(config: Config) -> None:
         assert check(config, None) == "deployed"
@@ -91,13 +96,7 @@ def right_configurations(examples: int, check: Check) -> None:
 def changed_configurations(examples: int, check: Check) -> Counter[str]:
     ends: Counter[str] = Counter()
 
-    @settings(
-        max_examples=examples,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-        database=None,
-        phases=[Phase.generate],
-    )
+    @without_shrinking(examples)
     @given(st.data(), clusters(), st.sampled_from([None, *RUN_CONFIGS]))
     def deploys_or_is_refused(data: st.DataObject, config: Config, run_config: Config | None) -> None:
         if run_config is None:
