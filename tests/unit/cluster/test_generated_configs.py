@@ -74,7 +74,7 @@ def deployed(cluster: Cluster, render: Render, directory: Path) -> list[dict[str
 
 
 def without_shrinking(examples: int) -> settings:
-    """Return settings for whole configurations, of which making one smaller takes minutes and tells little."""
+    """Return settings for whole configurations; making one of them smaller takes minutes and tells little."""
     return settings(
         max_examples=examples,
         deadline=None,
