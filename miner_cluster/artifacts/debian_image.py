@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -48,7 +48,7 @@ class _Config(_Model):
 class ImageFile(_Model):
     """What image.yaml holds; paths are next to it, and lock files in lab/."""
 
-    reference: Annotated[str, Field(pattern=rf"^{REGISTRY}[a-z]+:[\w.-]+$")]
+    reference: Annotated[str, Field(pattern=rf"^{REGISTRY}[a-z-]+:[\w.-]+$")]
     source: str
     suite: Literal["bookworm", "trixie"]
     variant: Literal["essential", "minbase"]
@@ -59,6 +59,8 @@ class ImageFile(_Model):
     customize: str | None = None
     #: by the name of the file next to image.yaml
     files: dict[str, _File] = {}
+    #: directories of lab/, whose files go to a directory of the image
+    trees: dict[str, str] = {}
     #: a lock file, and where the files go that match a glob
     wheels: str | None = None
     wheel_files: dict[str, _File] = {}
@@ -84,14 +86,15 @@ def _recipe(lab: Path, directory: Path) -> Recipe:
         source=image.source,
         inputs={
             "recipe": _VERSION,
-            "image": image.model_dump(mode="json", exclude={"source"}),
+            "image": image.model_dump(mode="json", exclude={"source", "trees"}),
             "files": files_digest(directory, [*filter(None, (image.prepare, image.customize)), *image.files]),
             "wheels": wheel.key if wheel else "",
+            **{f"tree {path}": files_digest(lab / name, ["*"]) for name, path in image.trees.items()},
             "architecture": architecture(),
             "mirror": mirror(),
         },
         estimate="about a minute",
-        build=_builder(directory, image, wheel),
+        build=_builder(lab, directory, image, wheel),
         file=f"{directory.name}.tar",
         reference=image.reference,
         stand_in=_stand_in(image),
@@ -102,11 +105,15 @@ def _stand_in(image: ImageFile) -> str:
     return f"{image.reference} is {image.source}, in place of the official image"
 
 
-def _builder(directory: Path, image: ImageFile, wheel: Recipe | None) -> Callable[[Workshop], dict[str, Any]]:
+def _builder(
+    lab: Path, directory: Path, image: ImageFile, wheel: Recipe | None
+) -> Callable[[Workshop], dict[str, Any]]:
     def build(shop: Workshop) -> dict[str, Any]:
         tars = [_debian_layer(shop, directory, image)]
-        if image.files or image.wheel_files or image.directories:
-            tars.append(_files_layer(shop, directory, image, wheel))
+        files = {file.path: (directory / name, int(file.mode, 8)) for name, file in image.files.items()}
+        files |= {file: (source, 0o644) for file, source in _tree_files(lab, image)}
+        if files or image.wheel_files or image.directories:
+            tars.append(_files_layer(shop, directory, image, wheel, files))
         layers = [compress(shop, tar) for tar in tars]
         archive = shop.output / f"{directory.name}.tar"
         config = ImageConfig(**image.config.model_dump() | {"env": {"PATH": _PATH} | image.config.env})
@@ -130,8 +137,21 @@ def _debian_layer(shop: Workshop, directory: Path, image: ImageFile) -> Path:
     return tar
 
 
-def _files_layer(shop: Workshop, directory: Path, image: ImageFile, wheel: Recipe | None) -> Path:
-    files = {file.path: (directory / name, int(file.mode, 8)) for name, file in image.files.items()}
+def _tree_files(lab: Path, image: ImageFile) -> Iterator[tuple[str, Path]]:
+    """Return of each file of the trees where it goes in the image, and where it is."""
+    for name, target in image.trees.items():
+        for path in sorted((lab / name).iterdir()):
+            if path.is_file():
+                yield f"{target}/{path.name}", path
+
+
+def _files_layer(
+    shop: Workshop,
+    directory: Path,
+    image: ImageFile,
+    wheel: Recipe | None,
+    files: dict[str, tuple[Path, int]],
+) -> Path:
     if image.wheel_files:
         if wheel is None:
             raise ArtifactError(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from miner_cluster.artifacts import airgap, clips, debian_image, k3s, node_image
+from miner_cluster.artifacts import airgap, clips, k3s, lab_images, node_image
 from miner_cluster.artifacts.recipe import ArtifactError, Recipe
 from miner_cluster.artifacts.store import Store
 from miner_cluster.cluster import CHECKOUT, Cluster
@@ -38,7 +38,7 @@ def plan(cluster: Cluster, store: Store, *, lab: Path = LAB, look_only: bool = F
     Raises:
         ArtifactError: something that the configuration names can't be had; k3s may where one only looks.
     """
-    images = debian_image.recipes(lab)
+    images = lab_images.recipes(lab)
     allowed = cluster.lab is not None
     program = k3s.choose(store, cluster.k3s_version, lab=lab, stand_in_allowed=allowed, look_only=look_only)
     if program.stand_in:
@@ -51,7 +51,7 @@ def plan(cluster: Cluster, store: Store, *, lab: Path = LAB, look_only: bool = F
         k3s=program,
         airgap=archives,
         images=[_known(images, reference, key) for reference, key in _references(cluster).items()],
-        base_image=_known(images, base, "image.base") if base.startswith(debian_image.REGISTRY) else None,
+        base_image=_known(images, base, "image.base") if base.startswith(lab_images.REGISTRY) else None,
         node_image=node_image.recipe(lab) if cluster.lab else None,
         clips=clips.recipe(lab) if cluster.lab and cluster.lab.site_ip else None,
     )
@@ -80,7 +80,7 @@ def _references(cluster: Cluster) -> dict[str, str]:
     found = {cluster.seaweedfs.image: "seaweedfs.image"}
     for name, service in cluster.infrastructure.items():
         found.setdefault(service.image, f"infrastructure.{name}.image")
-    return {reference: key for reference, key in found.items() if reference.startswith(debian_image.REGISTRY)}
+    return {reference: key for reference, key in found.items() if reference.startswith(lab_images.REGISTRY)}
 
 
 def _known(images: dict[str, Recipe], reference: str, key: str) -> Recipe:

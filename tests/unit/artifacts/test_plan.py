@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from miner_cluster.artifacts import debian_image, k3s
+from miner_cluster.artifacts import k3s, lab_images
 from miner_cluster.artifacts.clips import read_clips
 from miner_cluster.artifacts.plan import LAB, missing, plan, result
 from miner_cluster.artifacts.recipe import ArtifactError
@@ -51,6 +51,9 @@ def test_the_lab_needs_all_that_it_names(store: Store, tmp_path: Path) -> None:
         "image-pause",
         "image-coredns",
         "image-seaweedfs",
+        "image-adminer",
+        "image-grafana-checker",
+        "image-loki",
         "image-postgres",
         "image-python",
         "node-image",
@@ -65,7 +68,13 @@ def test_real_machines_need_k3s_and_the_images_that_the_file_names(store: Store,
 
     with_release(store)
     wanted = plan(load(tmp_path, real), store)
-    assert [recipe.name for recipe in wanted.recipes()] == ["k3s", "image-postgres"]
+    assert [recipe.name for recipe in wanted.recipes()] == [
+        "k3s",
+        "image-adminer",
+        "image-grafana-checker",
+        "image-loki",
+        "image-postgres",
+    ]
     assert result(wanted, store)["base_image"] is None
     assert result(wanted, store)["node_image"] is None
     assert result(wanted, store)["clips"] is None
@@ -92,7 +101,7 @@ def test_an_image_that_is_not_made_here_is_an_error_that_names_those_that_are(
     with pytest.raises(ArtifactError) as error:
         plan(load(tmp_path, unknown), store)
     assert str(error.value).startswith(f"{name}: lab.local/unknown:1 is not made here; use one of ")
-    for reference in debian_image.recipes(LAB):
+    for reference in lab_images.recipes(LAB):
         assert reference in str(error.value)
 
 
@@ -106,9 +115,12 @@ def test_before_anything_is_made_paths_are_known_and_checksums_are_not(store: St
     assert {image["reference"] for image in found["images"]} == {
         "lab.local/seaweedfs:4.48",
         "lab.local/postgres:15-debian",
+        "lab.local/loki:3.7.8",
+        "lab.local/grafana-checker:1",
+        "lab.local/adminer:4.8.1-debian",
     }
     assert {image["image_id"] for image in found["images"]} == {""}
-    assert len(found["stand_ins"]) == 4
+    assert len(found["stand_ins"]) == 7
 
 
 def test_every_query_of_the_demo_finds_a_clip() -> None:
@@ -121,6 +133,6 @@ def test_every_query_of_the_demo_finds_a_clip() -> None:
 
 
 def test_every_image_names_files_that_are_there() -> None:
-    for reference, recipe in debian_image.recipes(LAB).items():
+    for reference, recipe in lab_images.recipes(LAB).items():
         assert recipe.reference == reference
         assert recipe.file.endswith(".tar")
