@@ -1,0 +1,85 @@
+"""The pipeline at a glance: what came of it, what waits, and whether it moves."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders.dashboard import Dashboard
+
+from miner_cluster.dashboards.parts import (
+    APP,
+    STAGES,
+    Sql,
+    board,
+    gauges,
+    lines,
+    log_lines,
+    logql,
+    number,
+    rows,
+)
+
+_BY_STAGE = """
+SELECT project, stage,
+    count(*) FILTER (WHERE state = 'ready') AS ready,
+    count(*) FILTER (WHERE state = 'leased') AS leased,
+    count(*) FILTER (WHERE state = 'done') AS done,
+    count(*) FILTER (WHERE state = 'skipped') AS skipped,
+    count(*) FILTER (WHERE state = 'dead') AS dead
+FROM item GROUP BY project, stage ORDER BY project, min(id)
+"""
+_OLDEST = f"""
+SELECT stage,
+    coalesce(extract(epoch FROM now() - min(ready_at) FILTER (WHERE state = 'ready' AND ready_at < now())), 0)
+        AS seconds
+FROM (VALUES {STAGES}) AS stages (number, stage) LEFT JOIN item USING (stage)
+GROUP BY number, stage ORDER BY number
+"""  # noqa: S608 - only names of our own
+_FINISHED = """
+SELECT $__timeGroupAlias(finished_at, '5m'), stage AS metric, count(*) AS items
+FROM item WHERE $__timeFilter(finished_at) GROUP BY 1, 2 ORDER BY 1
+"""
+
+
+def dashboard() -> Dashboard:
+    """Return the dashboard."""
+    return (
+        board("pipeline", "Pipeline", "What came of the projects, what waits, and whether it moves.")
+        .with_panel(number("Videos", Sql("SELECT count(*) AS videos FROM video")))
+        .with_panel(number("Frames", Sql("SELECT coalesce(sum(frames), 0) AS frames FROM frameset")))
+        .with_panel(
+            number(
+                "Items to do", Sql("SELECT count(*) AS items FROM item WHERE state IN ('ready', 'leased')")
+            )
+        )
+        .with_panel(
+            number(
+                "Dead letters",
+                Sql("SELECT count(*) AS items FROM item WHERE state = 'dead'"),
+                colors={1: "red"},
+            )
+        )
+        .with_panel(rows("Items by stage and state", Sql(_BY_STAGE)))
+        .with_panel(
+            lines(
+                "Items finished in 5 minutes",
+                Sql(_FINISHED, over_time=True),
+                bars=True,
+                empty="nothing was finished",
+            )
+        )
+        .with_panel(
+            gauges(
+                "Longest wait of an item that is ready",
+                Sql(_OLDEST),
+                unit="s",
+                colors={300: "yellow", 900: "red"},
+            )
+        )
+        .with_panel(
+            lines(
+                "Log lines in 5 minutes",
+                logql(f"sum by (logger) (count_over_time({{{APP}}}[5m]))", legend="{{logger}}"),
+                width=24,
+            )
+        )
+        .with_panel(log_lines("All logs", f"{{{APP}}}"))
+    )
