@@ -7,9 +7,9 @@ DOCUMENTATION = r"""
 module: cluster_status
 short_description: Look at a whole cluster and put what was seen together
 description:
-  - Reads nodes, workloads and pods from the API, asks the application for the counts of its projects, and
-    returns it all as data, as a text for people, and as a list of problems. Changes nothing, and a problem
-    does not make it fail.
+  - Reads nodes, workloads and pods from the API, asks the application for the counts of its projects and
+    Grafana for its health, and returns it all as data, as a text for people, and as a list of problems.
+    Changes nothing, and a problem does not make it fail.
 options:
   cluster:
     description: The variable C(cluster) of the inventory.
@@ -75,6 +75,7 @@ from ansible.utils.display import Display
 from miner_cluster.cluster import Cluster, as_cluster
 from miner_cluster.kube.api import Api, KubeError
 from miner_cluster.kube.drift import drift
+from miner_cluster.kube.grafana_health import grafana_problems
 from miner_cluster.kube.look import Counts, counts, look, settled_counts
 from miner_cluster.kube.waiting import Wait
 from miner_cluster.manifests import PHASES
@@ -107,6 +108,7 @@ def see(params: dict[str, Any]) -> Report:
         api.raw("GET", "/readyz")
         if "monitor" in cluster.workers:
             projects = _counts(cluster, params, problems)
+        problems += grafana_problems(api, cluster)
         namespaces = [cluster.seaweedfs.namespace, cluster.namespace]
         seen = look(api, namespaces)
         if params["objects"]:

@@ -22,6 +22,8 @@ MIGRATION = "db-migrate"
 TOKEN_SECRET, TOKEN_KEY = "hf-token", "HF_TOKEN"
 #: roll pods when their image or their token changes
 IMAGE_ANNOTATION, TOKEN_ANNOTATION = "data-miner/image-id", "data-miner/token-hash"
+#: where the image of Adminer listens, whatever its Service's port is
+ADMINER_PORT = 8080
 #: of every pod, one in each namespace; its token is mounted nowhere
 SERVICE_ACCOUNT = "data-miner"
 
@@ -57,6 +59,11 @@ def image_annotation(images: Mapping[str, str], reference: str) -> dict[str, str
 def app_common(cluster: Cluster, phase: str, name: str, component: str) -> dict[str, Any]:
     """Return the inputs that every template of the application's namespace has."""
     return common(cluster, phase=phase, namespace=cluster.namespace, name=name, component=component)
+
+
+def service_host(cluster: Cluster, name: str) -> str:
+    """Return the DNS name of a service of the application's namespace."""
+    return f"{name}.{cluster.namespace}.svc.cluster.local"
 
 
 def app_image(cluster: Cluster) -> str:

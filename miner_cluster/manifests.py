@@ -16,8 +16,9 @@ from miner_cluster.manifest_item import (
     SERVICE_ACCOUNT,
     Item,
     app_common,
+    service_host,
 )
-from miner_cluster.manifests_infrastructure import infrastructure_items
+from miner_cluster.manifests_infrastructure import infrastructure_config, infrastructure_items
 from miner_cluster.manifests_policies import app_policies, storage_policies
 from miner_cluster.manifests_storage import storage_items
 from miner_cluster.manifests_workers import worker_items
@@ -43,6 +44,7 @@ def plan(
         *storage_policies(cluster),
         *_namespace(cluster),
         *_config(cluster, config, urls),
+        *infrastructure_config(cluster),
         *app_policies(cluster, config),
         *infrastructure_items(cluster, images),
         *worker_items(cluster, config, images, urls=urls, token_digest=token_digest),
@@ -51,12 +53,12 @@ def plan(
 
 def service_urls(cluster: Cluster) -> dict[str, str]:
     """Return where the workers find the services, by the keys of the ConfigMap."""
-    domain = f"{cluster.namespace}.svc.cluster.local"
     urls = {}
     if postgres := cluster.infrastructure.get("postgres"):
-        urls["DATABASE_URL"] = f"postgresql://postgres@postgres.{domain}:{postgres.port}/{DATABASE}"
+        address = f"{service_host(cluster, 'postgres')}:{postgres.port}"
+        urls["DATABASE_URL"] = f"postgresql://postgres@{address}/{DATABASE}"
     if loki := cluster.infrastructure.get("loki"):
-        urls["LOKI_URL"] = f"http://loki.{domain}:{loki.port}"
+        urls["LOKI_URL"] = f"http://{service_host(cluster, 'loki')}:{loki.port}"
     return urls
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import yaml
+
+from miner_cluster import grafana
 from miner_cluster.cluster import Cluster, ResolvedInfrastructure
+from miner_cluster.loki_config import loki_config
 from miner_cluster.manifest_item import (
+    ADMINER_PORT,
     DATABASE,
     MIGRATION,
     WORKER_UID,
@@ -15,7 +21,25 @@ from miner_cluster.manifest_item import (
     app_image,
     database_env,
     image_annotation,
+    service_host,
 )
+
+_LOKI_CONFIG = "loki-config"
+_PROVISIONING, _DASHBOARDS = "grafana-provisioning", "grafana-dashboards"
+_HOME = "pipeline.json"
+
+
+def infrastructure_config(cluster: Cluster) -> Iterator[Item]:
+    """Return the ConfigMaps of the services that have files of configuration."""
+    for service in cluster.infrastructure:
+        for name, data in _files(cluster, service).items():
+            yield Item(
+                phase="config",
+                template="config/configmap.yaml.j2",
+                path=f"config/{name}-configmap.yaml",
+                vars=app_common(cluster, "config", name, "config") | {"data": data},
+                key=f"infrastructure.{service}",
+            )
 
 
 def infrastructure_items(cluster: Cluster, images: Mapping[str, str]) -> Iterator[Item]:
@@ -42,7 +66,8 @@ def _services(cluster: Cluster, images: Mapping[str, str]) -> Iterator[Item]:
             | {
                 "port": service.port,
                 "node_port": service.node_port,
-                "headless": service.kind == "StatefulSet" and service.node_port is None,
+                # The database's one pod is reached without a detour; what people reach has an address.
+                "headless": name == "postgres" and service.node_port is None,
             },
             key=f"infrastructure.{name}",
         )
@@ -51,17 +76,70 @@ def _services(cluster: Cluster, images: Mapping[str, str]) -> Iterator[Item]:
 def _service_vars(
     cluster: Cluster, name: str, service: ResolvedInfrastructure, images: Mapping[str, str]
 ) -> dict[str, Any]:
-    return {
+    shared = {
         "kind": service.kind,
         "image": service.image,
         "replicas": service.replicas,
         "port": service.port,
         "preset": cluster.resource_presets[service.preset].model_dump(),
-        "pod_annotations": image_annotation(images, service.image),
+        "pod_annotations": _config_annotation(cluster, name) | image_annotation(images, service.image),
         "host": cluster.servers[0],
         "data_dir": f"{cluster.storage.db_path}/{name}",
         "database": DATABASE,
+        "database_host": service_host(cluster, "postgres"),
     }
+    own: dict[str, dict[str, Any]] = {
+        "loki": {"config_map": _LOKI_CONFIG},
+        "grafana": _grafana_vars(cluster),
+        "adminer": {"pod_port": ADMINER_PORT},
+    }
+    return shared | own.get(name, {})
+
+
+def _grafana_vars(cluster: Cluster) -> dict[str, Any]:
+    postgres = cluster.infrastructure.get("postgres")
+    return {
+        "provisioning_config_map": _PROVISIONING,
+        "dashboards_config_map": _DASHBOARDS,
+        "dashboards_dir": grafana.DASHBOARDS_DIR,
+        "home_dashboard": f"{grafana.DASHBOARDS_DIR}/{_HOME}",
+        "reader": grafana.READER if postgres else None,
+        "reader_variable": grafana.READER_PASSWORD,
+        "database_port": postgres.port if postgres else None,
+        "database_image": postgres.image if postgres else None,
+    }
+
+
+def _files(cluster: Cluster, service: str) -> dict[str, dict[str, str]]:
+    """Return the ConfigMaps of a service by name, each with its texts by key."""
+    if service == "loki":
+        port = cluster.infrastructure["loki"].port
+        return {_LOKI_CONFIG: {"config.yaml": _yaml(loki_config(port))}}
+    if service == "grafana":
+        loki, postgres = (cluster.infrastructure.get(name) for name in ("loki", "postgres"))
+        sources = grafana.datasources(
+            loki_url=f"http://{service_host(cluster, 'loki')}:{loki.port}" if loki else None,
+            postgres_address=f"{service_host(cluster, 'postgres')}:{postgres.port}" if postgres else None,
+            database=DATABASE,
+        )
+        provisioning = {
+            "datasources.yaml": _yaml(sources),
+            "dashboards.yaml": _yaml(grafana.dashboard_provider()),
+            "alerts.json": grafana.ALERTS.read_text("utf-8"),
+        }
+        return {_PROVISIONING: provisioning, _DASHBOARDS: grafana.dashboards()}
+    return {}
+
+
+def _config_annotation(cluster: Cluster, service: str) -> dict[str, str]:
+    """Return the annotation that rolls a service's pod when its configuration changes."""
+    if not (files := _files(cluster, service)):
+        return {}
+    return {"data-miner/config-hash": hashlib.sha256(_yaml(files).encode()).hexdigest()[:16]}
+
+
+def _yaml(value: object) -> str:
+    return yaml.safe_dump(value, sort_keys=False)
 
 
 def _migration(cluster: Cluster, images: Mapping[str, str]) -> Iterator[Item]:

@@ -12,10 +12,11 @@ from typing import Any
 from data_miner.config import Stage
 from miner_cluster.app_config import MinerConfig
 from miner_cluster.cluster import Cluster
-from miner_cluster.manifest_item import MIGRATION, Item, app_common, common
+from miner_cluster.manifest_item import ADMINER_PORT, MIGRATION, Item, app_common, common
 from miner_cluster.manifests_storage import FILER_PORT, GRPC_OFFSET, MASTER_PORT, VOLUME_PORT
 from miner_cluster.manifests_storage import PHASE as STORAGE_PHASE
 from miner_cluster.pods import COMPONENT_LABEL, NAME_LABEL
+from miner_cluster.preflight import API_PORT
 
 #: k3s's addresses of pods and of services, and the addresses of one machine's own network
 _INSIDE = ("10.42.0.0/16", "10.43.0.0/16", "169.254.0.0/16")
@@ -46,6 +47,8 @@ class Group:
     from_outside: bool = False
     #: call addresses that are neither pods nor services nor our machines
     to_internet: bool = False
+    #: call the cluster's API
+    to_api: bool = False
     key: str
 
 
@@ -88,7 +91,7 @@ def _services(cluster: Cluster) -> Iterator[Group]:
         yield Group(
             name=name,
             label=(NAME_LABEL, name),
-            ports=(service.port,),
+            ports=(ADMINER_PORT if name == "adminer" else service.port,),
             calls=_present(cluster, _SERVICE_CALLS.get(name, ())),
             from_outside=service.node_port is not None,
             key=f"infrastructure.{name}",
@@ -103,6 +106,8 @@ def _workers(cluster: Cluster, config: MinerConfig) -> Iterator[Group]:
             label=(NAME_LABEL, f"{stage}-worker"),
             calls=_present(cluster, ("postgres", "loki")),
             to_internet=stage == Stage.DOWNLOAD.value or stage in from_hub,
+            # It looks when the API's certificate ends.
+            to_api=stage == "monitor",
             key=f"workers.{stage}",
         )
 
@@ -154,6 +159,9 @@ def _egress(group: Group, called: Sequence[Group], cluster: Cluster) -> list[dic
         ours = [*_INSIDE, *(f"{node.ip}/32" for node in cluster.nodes.values())]
         block = {"cidr": "0.0.0.0/0", "except": ours}
         rules.append({"to": [{"ipBlock": block}], "ports": [{"protocol": "TCP"}]})
+    if group.to_api:
+        servers = [{"ipBlock": {"cidr": f"{cluster.nodes[name].ip}/32"}} for name in cluster.servers]
+        rules.append({"to": servers, "ports": [{"protocol": "TCP", "port": API_PORT}]})
     return rules
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -17,6 +18,8 @@ from .values import words
 _SHOWN_ROWS = 20
 #: characters from which a cell may be broken
 _WIDE = 40
+#: of a log line, what its place or another column says already
+_KNOWN = {"time", "logger", "worker", "action"}
 _COLORS = ("#3274d9", "#e0752d", "#37872d", "#a352cc", "#c4162a", "#0f8b8d", "#8f6b00", "#5b6770")
 _STYLE = Path(__file__).with_name("page.css").read_text("utf-8")
 
@@ -53,7 +56,6 @@ def _document(body: str, state: str) -> str:
 
 def _card(outcome: Outcome) -> str:
     query = outcome.query
-    width = {"stat": "w4", "timeseries": "w12", "bargauge": "w12", "alert": "w12"}.get(query.shape, "")
     if outcome.failure:
         inside = f'<p class="bad">{escape(outcome.failure)}</p>'
     elif outcome.result is None or outcome.result.empty:
@@ -64,7 +66,7 @@ def _card(outcome: Outcome) -> str:
     details = f'<details><summary class="dim">query</summary><code>{escape(text)}</code></details>'
     taken = f'<span class="dim">{outcome.elapsed_s * 1000:.0f} ms</span>'
     return (
-        f'<section class="card {width}{" failed" if outcome.failure else ""}">'
+        f'<section class="card w{query.width}{" failed" if outcome.failure else ""}">'
         f"<h3><span>{escape(query.title)}</span>{taken}</h3>{inside}{details}</section>"
     )
 
@@ -76,10 +78,42 @@ def _result(outcome: Outcome, result: Result) -> str:
     if query.shape == "alert":
         state = '<span class="bad">would fire</span>' if outcome.firing else '<span class="good">quiet</span>'
         return f"<p>{state}</p>{_table(result, {})}"
+    if query.shape == "logs":
+        return _logs(result)
     if result.series:
         return _diagram(result, query.unit)
     units = dict.fromkeys(result.columns, query.unit) if query.shape == "bargauge" else dict(query.units)
     return _table(result, units)
+
+
+def _logs(result: Result) -> str:
+    """Return log lines: of one that is an object, its message first and what says least in grey."""
+    shown = []
+    for at, line in result.rows[:_SHOWN_ROWS]:
+        fields = _fields(line)
+        severity = str(fields.pop("severity", ""))
+        message = str(fields.pop("message", line))
+        rest = "  ".join(f"{key}={value}" for key, value in fields.items() if key not in _KNOWN)
+        kind = "bad" if severity in {"error", "critical"} else "warn" if severity == "warning" else "dim"
+        shown.append(
+            f"<tr><td class=dim>{escape(at[11:23])}</td><td class={kind}>{escape(severity)}</td>"
+            f"<td>{escape(str(fields.get('worker', '')))}</td>"
+            f"<td class=wide>{escape(message)} <span class=dim>{escape(rest)}</span></td></tr>"
+        )
+    return f"<table>{''.join(shown)}</table>{_more(result.rows)}"
+
+
+def _fields(line: str) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _more(rows: Sequence[Any]) -> str:
+    more = len(rows) - _SHOWN_ROWS
+    return f'<p class="dim">and {more} more</p>' if more > 0 else ""
 
 
 def _table(result: Result, units: dict[str, str]) -> str:
@@ -92,9 +126,7 @@ def _table(result: Result, units: dict[str, str]) -> str:
         for column, right in zip(result.columns, numeric, strict=True)
     )
     body = "".join(_row(row, result.columns, units, numeric) for row in result.rows[:_SHOWN_ROWS])
-    more = len(result.rows) - _SHOWN_ROWS
-    rest = f'<p class="dim">and {more} more</p>' if more > 0 else ""
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{rest}"
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{_more(result.rows)}"
 
 
 def _row(row: Sequence[Any], columns: Sequence[str], units: dict[str, str], numeric: Sequence[bool]) -> str:
@@ -119,10 +151,9 @@ def _diagram(result: Result, unit: str) -> str:
             f'<tr><td><span class="key" style="background:{color}"></span>{escape(name)}</td>'
             f'<td class="right">{escape(words(line[-1][1], unit))}</td></tr>'
         )
-    more = f'<p class="dim">and {len(keys) - _SHOWN_ROWS} more</p>' if len(keys) > _SHOWN_ROWS else ""
     return (
         f'<svg viewBox="0 0 100 100" preserveAspectRatio="none">{"".join(paths)}</svg>'
-        f"<table>{''.join(keys[:_SHOWN_ROWS])}</table>{more}"
+        f"<table>{''.join(keys[:_SHOWN_ROWS])}</table>{_more(keys)}"
     )
 
 

@@ -39,6 +39,8 @@ class Query:
     #: of the panel: stat, table, timeseries, logs, bargauge; of a rule: alert
     shape: str
     model: dict[str, Any]
+    #: of 24 columns
+    width: int = 12
     unit: str = ""
     #: units by column
     units: Mapping[str, str] = field(default_factory=dict)
@@ -145,6 +147,7 @@ def _panels(board: dict[str, Any], problems: list[str]) -> Iterator[Query]:
                 source=(target.get("datasource") or panel.get("datasource") or {}).get("uid", ""),
                 shape=panel["type"],
                 model=target,
+                width=panel["gridPos"]["w"],
                 unit=defaults.get("unit", ""),
                 units=_units(panel),
                 empty=defaults.get("noValue", ""),

@@ -17,10 +17,11 @@ from miner_cluster.app_config import as_variables, load_miner_config
 from miner_cluster.cluster import CHECKOUT, Cluster, ResolvedNode
 from miner_cluster.explain import explain
 from miner_cluster.kube.deployed import images_of
+from miner_cluster.manifest_item import Item
 from miner_cluster.manifests import PHASES
 from miner_cluster.manifests_storage import volume_count
 from miner_cluster.quantities import millicores
-from miner_cluster.rendering import HEADER, to_files
+from miner_cluster.rendering import HEADER, require_templates, to_files
 from miner_cluster.requests import total_requests
 from tests.unit.cluster.conftest import GOOD, Load, Render, lab
 
@@ -323,12 +324,12 @@ def test_a_value_from_nowhere_is_refused() -> None:
         pods.env({"PASSWORD": {"vault": "x"}})
 
 
-def test_what_has_no_template_is_named(render: Render, load: Load) -> None:
-    cluster = load(
-        GOOD.replace("  postgres:", "  loki: {kind: StatefulSet, image: 'grafana/loki:2.9.0'}\n  postgres:")
+def test_what_has_no_template_is_named() -> None:
+    item = Item(
+        phase="workers", template="workers/none.yaml.j2", path="none.yaml", vars={}, key="workers.none"
     )
-    with pytest.raises(Exception, match=r"infrastructure\.loki: this version can't deploy it"):
-        render(cluster, "infrastructure")
+    with pytest.raises(ConfigError, match=r"c\.yaml: workers\.none: this version can't deploy it"):
+        require_templates([item], "c.yaml")
 
 
 def test_output_off_the_shared_storage_is_refused_with_its_line(load: Load) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -116,14 +117,17 @@ def test_only_services_with_a_node_port_are_reached_from_outside(policies: Polic
     assert not {call for call in arriving(policies, "seaweedfs") if call[0] == "*"}
 
 
+def to_addresses(policies: Policies) -> Iterator[tuple[str, dict[str, Any], list[dict[str, Any]]]]:
+    """Each block of addresses that pods may call: whose pods, the block, the ports."""
+    for spec in policies.values():
+        for rule in spec.get("egress", []):
+            for peer in rule["to"]:
+                if "ipBlock" in peer:
+                    yield label(spec), peer["ipBlock"], rule["ports"]
+
+
 def to_internet(policies: Policies) -> dict[str, dict[str, Any]]:
-    return {
-        label(spec): peer["ipBlock"]
-        for spec in policies.values()
-        for rule in spec.get("egress", [])
-        for peer in rule["to"]
-        if "ipBlock" in peer
-    }
+    return {who: block for who, block, _ in to_addresses(policies) if block["cidr"] == "0.0.0.0/0"}
 
 
 def test_only_downloads_reach_the_internet_and_never_the_cluster_that_way(policies: Policies) -> None:
@@ -131,6 +135,14 @@ def test_only_downloads_reach_the_internet_and_never_the_cluster_that_way(polici
     assert set(blocks) == {"download-worker"}
     excepted = set(blocks["download-worker"]["except"])
     assert {"10.42.0.0/16", "10.43.0.0/16", "192.0.2.1/32", "192.0.2.2/32", "192.0.2.3/32"} <= excepted
+
+
+def test_only_the_monitor_calls_the_api_and_only_there(policies: Policies) -> None:
+    """It looks when the API's certificate ends."""
+    found = [call for call in to_addresses(policies) if call[1]["cidr"] != "0.0.0.0/0"]
+    assert found == [
+        ("monitor-worker", {"cidr": "192.0.2.1/32"}, [{"protocol": "TCP", "port": 6443}]),
+    ]
 
 
 @pytest.mark.parametrize(("model", "reaches"), [("org/model", True), ("/models/tiny", False)])

@@ -171,6 +171,11 @@ def test_it_says_whether_a_rule_would_fire(limit: tuple[str, float], fires: bool
         ("stat", VALUE, ">3<"),
         ("table", Result(columns=["error"], rows=[["<script>"]], series={}), "&lt;script&gt;"),
         ("logs", Result(columns=["time", "line"], rows=[["now", "text"]], series={}), "text"),
+        (
+            "logs",
+            Result(columns=["time", "line"], rows=[["now", '{"key": "<b>"}']], series={}),
+            "key=&lt;b&gt;",
+        ),
         ("timeseries", Result(columns=[], rows=[], series={"x": [(0.0, 1.0)]}), "<svg"),
     ],
 )

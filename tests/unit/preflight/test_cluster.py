@@ -15,6 +15,7 @@ from miner_cluster.preflight import (
     login_trouble,
     token_trouble,
 )
+from miner_cluster.quantities import millicores, split_range
 from miner_cluster.requests import fixed_requests
 from tests.unit.preflight.conftest import Look
 
@@ -77,7 +78,10 @@ def test_workers_stay_off_machines_that_only_store(cluster: Cluster, facts: Look
 
 def test_what_k3s_runs_by_itself_is_counted_on_the_first_server(cluster: Cluster, facts: Look) -> None:
     fixed = sum(request.cpu for request in fixed_requests(cluster)["lab-server"])
-    preset = cluster.resource_presets["storage"].model_copy(update={"cpu": "475m-1"})
+    storage = millicores(split_range(cluster.resource_presets["storage"].cpu, millicores)[0])
+    # master, filer, volume server and mount
+    most = storage + (2000 - fixed) // 4
+    preset = cluster.resource_presets["storage"].model_copy(update={"cpu": f"{most}m-2"})
     tight = cluster.model_copy(update={"resource_presets": {**cluster.resource_presets, "storage": preset}})
     assert fixed < sum(request.cpu for request in fixed_requests(tight)["lab-server"]) <= 2000
     (only,) = capacity_troubles(tight, everywhere(tight, facts(cores=2)))

@@ -89,7 +89,7 @@ def test_volumes_that_are_there_already_need_no_space_again(cluster: Cluster, fa
 
 def test_only_a_server_needs_the_ports_of_the_api(cluster: Cluster) -> None:
     assert 6443 in wanted_ports(cluster, cluster.nodes["lab-server"])
-    assert wanted_ports(cluster, cluster.nodes["lab-agent-1"]) == [10250]
+    assert wanted_ports(cluster, cluster.nodes["lab-agent-1"]) == [10250, 30080, 30300]
 
 
 def test_only_the_first_server_needs_room_for_the_databases(cluster: Cluster) -> None:

@@ -1,0 +1,160 @@
+"""The dashboards' and alert rules' queries, on a database with the current schema and on a real Loki."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import yaml
+from psycopg import conninfo
+
+from data_miner.config.model import LoggingConfig
+from data_miner.db.connect import Connection
+from data_miner.db.projects import report_worker
+from data_miner.logs import JsonFormatter
+from data_miner.loki import LokiHandler
+from data_miner.queue.items import Outcome
+from data_miner.queue.leases import bury, complete
+from data_miner.workers import surroundings
+from lab.grafana_checker.check import Report, run
+from lab.grafana_checker.provisioning import DataSource, Provisioned, load
+from miner_cluster import grafana
+
+from .factories import add_items, take
+from .loki import RealLoki, loki_program
+
+
+@pytest.fixture
+def provisioned(tmp_path: Path) -> Provisioned:
+    """What Grafana would be provisioned with."""
+    provider = grafana.dashboard_provider()
+    provider["providers"][0]["options"]["path"] = str(grafana.DASHBOARDS)
+    for name, text in {
+        "dashboards/dashboards.yaml": yaml.safe_dump(provider),
+        "alerting/alerts.json": grafana.ALERTS.read_text(),
+    }.items():
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(text)
+    return load(tmp_path, {})
+
+
+def ask(provisioned: Provisioned, source: DataSource) -> Report:
+    """Run all queries of one data source."""
+    queries = [query for query in provisioned.queries if query.source == source.uid]
+    assert queries
+    return run(Provisioned(sources={source.uid: source}, queries=queries, problems=[]))
+
+
+@pytest.fixture
+def postgres(database: str) -> DataSource:
+    """The test's database as a data source."""
+    parts = conninfo.conninfo_to_dict(database)
+    return DataSource(
+        uid=grafana.POSTGRES_UID,
+        kind="postgres",
+        url=f"{parts['host']}:{parts.get('port', 5432)}",
+        user=str(parts["user"]),
+        database=str(parts["dbname"]),
+        sslmode="disable",
+    )
+
+
+def test_every_query_of_the_database_fits_its_schema(provisioned: Provisioned, postgres: DataSource) -> None:
+    failures = ask(provisioned, postgres).failures
+    # In a database without a project a few tables have no rows.
+    assert [failure for failure in failures if not failure.endswith("the result is empty")] == []
+
+
+def test_a_database_at_work_fills_every_panel(
+    provisioned: Provisioned, postgres: DataSource, db: Connection
+) -> None:
+    add_items(db, 3)
+    done, lost, held = take(db, 3)
+    complete(db, [(done, Outcome(result={}))])
+    bury(db, lost, "HTTP 404")
+    report_worker(db, name="w", stage="download", node="n", item_id=held.id)
+    db.execute("UPDATE item SET state = 'ready', lease_until = NULL, attempts = 1 WHERE id = %s", [held.id])
+    db.execute("INSERT INTO video (sha256, path, size_bytes) VALUES ('a', 'a.mp4', 1)")
+    report = ask(provisioned, postgres)
+    assert report.failures == []
+    assert report.empty == ["Errors, Why sites refuse us"]
+
+
+def test_rules_fire_on_dead_letters_and_on_queues_that_nobody_works_on(
+    provisioned: Provisioned, postgres: DataSource, db: Connection
+) -> None:
+    def firing() -> set[str]:
+        return {one.query.title for one in ask(provisioned, postgres).outcomes if one.firing}
+
+    add_items(db, 2)
+    assert firing() == set()
+    db.execute("UPDATE item SET ready_at = now() - interval '20 minutes'")
+    assert firing() == {"A queue does not move"}
+    (item,) = take(db)
+    assert firing() == set()
+    bury(db, item, "HTTP 404")
+    assert firing() == {"Items were given up"}
+
+
+def test_the_reader_can_look_at_everything_and_change_nothing(database: str, server: str) -> None:
+    """As the init container of Grafana makes it."""
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute("CREATE ROLE reader LOGIN")
+        admin.execute("ALTER ROLE reader SET default_transaction_read_only = on")
+        admin.execute("GRANT pg_read_all_data TO reader")
+    try:
+        with psycopg.connect(database, user="reader", autocommit=True) as reader:
+            reader.execute("SELECT * FROM item")
+            with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+                reader.execute("DELETE FROM item")
+            reader.execute("SET default_transaction_read_only = off")
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                reader.execute("DELETE FROM item")
+    finally:
+        with psycopg.connect(server, autocommit=True) as admin:
+            admin.execute("DROP ROLE reader")
+
+
+@pytest.fixture
+def loki(tmp_path: Path) -> Iterator[RealLoki]:
+    """A Loki that runs."""
+    directory = tmp_path / "loki"
+    directory.mkdir()
+    server = RealLoki(loki_program(directory), directory)
+    server.start()
+    yield server
+    server.stop()
+
+
+def test_a_pipeline_at_work_fills_every_panel_of_the_logs(
+    provisioned: Provisioned, loki: RealLoki, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = LoggingConfig(level="INFO", loki_batch_size=50, loki_queue_size=1000, loki_timeout_s=5)
+    handler = LokiHandler(loki.url, worker="w", config=config)
+    handler.setFormatter(JsonFormatter("w"))
+
+    def log(name: str, level: int, message: str, **extra: Any) -> None:
+        logger = logging.Logger(name)
+        logger.addHandler(handler)
+        logger.log(level, message, extra=extra)
+
+    measuring = logging.Logger("data_miner.workers.surroundings", logging.INFO)
+    measuring.addHandler(handler)
+    monkeypatch.setattr(surroundings, "logger", measuring)
+    surroundings.log_disk("node", Path("/"), node="n")
+    surroundings.log_disk("shared", Path("/"), node="")
+    log("data_miner.workers.surroundings", logging.INFO, "Certificate measured",
+        action="certificate_measured", days_left=300.5)  # fmt: skip
+    base = "data_miner.workers.base"
+    log(base, logging.INFO, "Item finished", action="item_finished", stage="download", elapsed_s=1.5)
+    log(base, logging.WARNING, "Item failed", action="item_failed")
+    log(base, logging.ERROR, "Item failed", action="item_failed")
+    handler.close()
+    report = ask(provisioned, DataSource(uid=grafana.LOKI_UID, kind="loki", url=loki.url))
+    assert report.failures == []
+    assert report.empty == []
+    assert not [one for one in report.outcomes if one.firing and "disk" not in one.query.title]
