@@ -42,6 +42,7 @@ def in_words(name: str, before: Object | None, after: Object) -> str:
 
 
 def _changes(before: Any, after: Any, path: tuple[str, ...]) -> Iterator[str]:
+    before, after = _by_name(before), _by_name(after)
     if before == after:
         return
     if isinstance(before, Mapping) and isinstance(after, Mapping):
@@ -50,8 +51,17 @@ def _changes(before: Any, after: Any, path: tuple[str, ...]) -> Iterator[str]:
     elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
         for number, (one, other) in enumerate(zip(before, after, strict=True)):
             yield from _changes(one, other, (*path, str(number)))
+    elif isinstance(before, str) and isinstance(after, str) and "\n" in before + after:
+        yield f"{'.'.join(path)} differs"
     else:
         yield f"{'.'.join(path)} is {_short(before)}, not {_short(after)}"
+
+
+def _by_name(items: Any) -> Any:
+    """Return a list of things with names, such as variables, as a mapping; anything else as it is."""
+    if not isinstance(items, list) or not all(isinstance(item, Mapping) and "name" in item for item in items):
+        return items
+    return {item["name"]: item for item in items}
 
 
 def _short(value: Any) -> str:

@@ -43,3 +43,12 @@ def test_many_changes_are_counted_and_long_values_cut() -> None:
     assert sentence.endswith("… and 3 more")
     assert in_words("D", {"l": [{"x": 1}]}, {"l": [{"x": 2}]}) == "D: l.0.x is 1, not 2"
     assert in_words("D", {"l": [1]}, {}) == "D: l is [1], not unset"
+
+
+def test_things_with_names_are_told_by_them_and_texts_of_lines_are_not_shown() -> None:
+    before = {"env": [{"name": "MORE", "value": "1"}, {"name": "SAME", "value": "2"}], "text": "a\nb"}
+    after = {"env": [{"name": "SAME", "value": "2"}], "text": "a\nc"}
+    assert (
+        in_words("D", before, after)
+        == "D: env.MORE is {'name': 'MORE', 'value': '1'}, not unset, text differs"
+    )
