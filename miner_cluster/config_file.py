@@ -11,11 +11,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticUndefined
 
 from data_miner.config import OVERRIDES, KeyPath, Layer, Mark, Source, dotted, final_problems, load_yaml
+from data_miner.config.words import key_path, words
 from data_miner.errors import ConfigError, Problem
 from miner_cluster import config_checks
 from miner_cluster.config_model import ClusterFile
 from miner_cluster.config_sections import sections
-from miner_cluster.config_words import key_path, words
 from miner_cluster.references import resolve
 
 

@@ -8,7 +8,18 @@ from typing import Annotated
 
 import typer
 
-from data_miner.config import Layer, Merged, dotted, dump, load_app_config, load_yaml, validate
+from data_miner.config import (
+    NO_FILE,
+    Layer,
+    Merged,
+    default_layer,
+    dotted,
+    dump,
+    load_app_config,
+    load_yaml,
+    merge,
+    validate,
+)
 from data_miner.config.history import differences, explanations
 from data_miner.errors import ConfigError, Problem
 
@@ -16,6 +27,16 @@ app = typer.Typer(no_args_is_help=True, help="The configuration, and where each 
 
 RunConfig = Annotated[
     Path, typer.Option("--config", "-c", help="Run config.", envvar="DATA_MINER_RUN_CONFIG")
+]
+#: a worker has its merged configuration at DATA_MINER_CONFIG
+AnyConfig = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        help="Run config. Without one: a worker's own configuration, or the defaults alone.",
+        envvar=["DATA_MINER_RUN_CONFIG", "DATA_MINER_CONFIG"],
+    ),
 ]
 Overrides = Annotated[
     Path | None, typer.Option(help="A file laid over the run config, as a cluster's k3s_app_overrides are.")
@@ -30,7 +51,7 @@ def validate_config(config: RunConfig, overrides: Overrides = None) -> None:
 
 
 @app.command()
-def show(config: RunConfig, overrides: Overrides = None) -> None:
+def show(config: AnyConfig = None, overrides: Overrides = None) -> None:
     """Print the merged configuration."""
     typer.echo(dump(_load(config, overrides).data), nl=False)
 
@@ -38,7 +59,7 @@ def show(config: RunConfig, overrides: Overrides = None) -> None:
 @app.command()
 def explain(
     key: Annotated[str, typer.Argument(help="Such as extract.fps, or a whole section.")],
-    config: RunConfig,
+    config: AnyConfig = None,
     overrides: Overrides = None,
 ) -> None:
     """Say which layer and line set a key, and what that replaced."""
@@ -48,7 +69,7 @@ def explain(
         close = get_close_matches(key, [dotted(path) for path in merged.provenance], n=1)
         known = f"known at the top: {', '.join(sorted(merged.data))}"
         hint = f"did you mean {close[0]}?" if close else known
-        raise ConfigError([Problem(file=str(config), key=key, message="no such key", hint=hint)])
+        raise ConfigError([Problem(file=str(config or NO_FILE), key=key, message="no such key", hint=hint)])
     for line in lines:
         typer.echo(line)
 
@@ -70,6 +91,8 @@ def diff(
         raise typer.Exit(1)
 
 
-def _load(config: Path, overrides: Path | None) -> Merged:
+def _load(config: Path | None, overrides: Path | None) -> Merged:
     layer = Layer.from_source("overrides", load_yaml(overrides)) if overrides is not None else None
+    if config is None and layer is None:
+        return merge(default_layer())
     return load_app_config(config, layer)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from importlib import resources
 from pathlib import Path
@@ -12,8 +11,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from data_miner.config.merge import Layer, Merged, Origin, merge
-from data_miner.config.model import MISFIT, AppConfig, Stage
+from data_miner.config.model import AppConfig
 from data_miner.config.source import KeyPath, dotted, load_yaml, parse_yaml
+from data_miner.config.words import MISFIT, shown, words
 from data_miner.errors import ConfigError, Problem
 
 #: how a problem is called when no file is to blame
@@ -22,16 +22,6 @@ NO_FILE = "configuration"
 DEFAULT = "default"
 #: the highest one, and the section of cluster_config.yaml that holds it
 OVERRIDES = "k3s_app_overrides"
-
-_PLAIN = {
-    "Input should be a valid ": "should be a ",
-    "Input should be an instance of Stage": f"should be one of {', '.join(Stage)}",
-    "Input should be ": "should be ",
-    "String should ": "should ",
-    "a string": "text",
-    "dictionary": "mapping",
-    "a integer": "a whole number",
-}
 
 
 def default_layer() -> Layer:
@@ -109,7 +99,9 @@ def _problem(merged: Merged, detail: ErrorDetails) -> tuple[Problem, str | None]
     """Return the problem, and the layer that is to blame."""
     misfit = detail.get("ctx", {}) if detail["type"] == MISFIT else {}
     path: KeyPath = (*detail["loc"], *misfit.get("below", ()))
-    message, hint = _words(detail)
+    message, hint = words(detail, AppConfig)
+    if detail["type"] == "missing":
+        hint = "add it to the run config"
     origin = merged.removed.get(path) if detail["type"] == "missing" else None
     if origin is not None:
         hint = "the null on this line removes it"
@@ -133,48 +125,6 @@ def _nearest(merged: Merged, path: KeyPath) -> Origin | None:
         if origin := merged.provenance.get(path[:length]):
             return origin
     return None
-
-
-def _words(detail: ErrorDetails) -> tuple[str, str]:
-    """Return what is wrong and what would be right, in plain words."""
-    value, kind = detail["input"], detail["type"]
-    if kind == "missing":
-        return "is missing", "add it to the run config"
-    if kind == "extra_forbidden":
-        return "unknown key", _suggest(detail["loc"])
-    message = detail["msg"].removeprefix("Value error, ")
-    for pydantic, plain in _PLAIN.items():
-        message = message.replace(pydantic, plain)
-    if kind == "model_type":
-        message = "should be a mapping"
-    if kind == MISFIT:
-        return message, detail["ctx"]["hint"]
-    hints = {
-        "list_type": "write [one, two], or [] for none, or remove the line to take the default",
-        "value_error": "remove the line to take the default" if value == "" else "",
-        "string_type": "quote it",
-    }
-    return f"{message}, found {_shown(value)}", hints.get(kind, "")
-
-
-def _shown(value: object) -> str:
-    if value == "":
-        return "empty text ''"
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "…"  # noqa: PLR2004
-
-
-def _suggest(path: KeyPath) -> str:
-    model: type[BaseModel] = AppConfig
-    for part in path[:-1]:
-        field = model.model_fields.get(str(part))
-        if field is None or not (
-            isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
-        ):
-            return "remove it"
-        model = field.annotation
-    close = difflib.get_close_matches(str(path[-1]), model.model_fields, n=1)
-    return f"did you mean {close[0]}?" if close else f"known here: {', '.join(sorted(model.model_fields))}"
 
 
 def _read_url_files(merged: Merged, base: Path) -> None:
@@ -218,4 +168,4 @@ def _url_problem(path: Path, number: int, url: str) -> list[Problem]:
     if url.startswith(("http://", "https://")):
         return []
     hint = "one URL a line; # starts a comment"
-    return [Problem(file=str(path), line=number, column=1, message=f"not a URL: {_shown(url)}", hint=hint)]
+    return [Problem(file=str(path), line=number, column=1, message=f"not a URL: {shown(url)}", hint=hint)]

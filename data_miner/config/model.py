@@ -24,8 +24,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-#: kind of the errors about values that are right by themselves and do not go together
-MISFIT = "misfit"
+from data_miner.config.words import MISFIT
 
 
 class Stage(StrEnum):
@@ -92,8 +91,10 @@ def _stages(value: list[Stage]) -> list[Stage]:
     return value
 
 
-def _stage(value: Any) -> Any:
-    return Stage(value) if isinstance(value, str) and value in set(Stage) else value
+def _stage(value: Any) -> Stage:
+    if value not in list(Stage):
+        raise ValueError(f"should be one of {', '.join(Stage)}")
+    return Stage(value)
 
 
 PathText = Annotated[Path, BeforeValidator(_path)]

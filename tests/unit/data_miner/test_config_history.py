@@ -37,6 +37,20 @@ def test_explaining_a_key_says_who_set_it_and_what_that_replaced(here: Path) -> 
     assert third.startswith("1 from default (data_miner/default.yaml:")
 
 
+def test_without_a_run_config_the_defaults_are_explained(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATA_MINER_RUN_CONFIG", raising=False)
+    monkeypatch.delenv("DATA_MINER_CONFIG", raising=False)
+    assert config("explain", "extract.fps").stdout.startswith(
+        "extract.fps = 1  from default (data_miner/default"
+    )
+    assert "fps: 1" in config("show").stdout
+
+
+def test_a_worker_explains_the_configuration_that_it_has(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATA_MINER_CONFIG", "run.yaml")
+    assert config("explain", "extract.fps").stdout.startswith("extract.fps = 2  from run config (run.yaml:3)")
+
+
 def test_explaining_a_list_says_what_it_replaced(here: Path) -> None:
     lines = config("explain", "search.queries", "--config", "run.yaml").stdout.splitlines()
     assert lines[0].startswith("search.queries is set anew, over [] from default (")

@@ -54,22 +54,22 @@ def test_null_means_no_limit() -> None:
     [
         (
             "download:\n  blocked_hashtag_patterns: ''\n",
-            "o.yaml:3:3: download.blocked_hashtag_patterns: should be a list, found empty text ''",
+            "o.yaml:3:3: download.blocked_hashtag_patterns: should be a list; found empty text ''",
         ),
-        ("output_dir: ''\n", "o.yaml:2:1: output_dir: should be a path, found empty text ''"),
+        ("output_dir: ''\n", "o.yaml:2:1: output_dir: should be a path; found empty text ''"),
         ("output_dir: ${a.b}/x\n", "output_dir: has an unresolved reference"),
         ("download: {retrys: 3}\n", "o.yaml:2:12: download.retrys: unknown key; did you mean retries?"),
         (
             "download:\n  max_height: null\n",
             "o.yaml:3:3: download.max_height: is missing; the null on this line removes it",
         ),
-        ("extract: {fps: '1'}\n", "extract.fps: should be a number, found '1'"),
+        ("extract: {fps: '1'}\n", "extract.fps: should be a number; found '1'"),
         ("stages: [search, extract]\n", "stages: should be the first of [search, download"),
         ("stages: [search, paint]\n", "stages[1]: should be one of search, download, extract"),
         ("queue: {heartbeat_s: 50}\n", "o.yaml:2:9: queue.heartbeat_s: 50 is more than half of lease_s (60)"),
         ("download: {blocked_hashtag_patterns: ['(']}\n", "is not a regular expression"),
-        ("urls: [ftp://x]\n", "urls[0]: should be a URL with http:// or https://, found 'ftp://x'"),
-        ("filter: 3\n", "filter: should be a mapping, found 3"),
+        ("urls: [ftp://x]\n", "urls[0]: should be a URL with http:// or https://; found 'ftp://x'"),
+        ("filter: 3\n", "filter: should be a mapping (lines of `key: value`); found 3"),
         ("stages: [search, download, extract, filter]\n", "o.yaml:2:1: filter.positive_prompts: is empty"),
     ],
 )

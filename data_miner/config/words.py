@@ -10,19 +10,22 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from data_miner.config import KeyPath
+from data_miner.config.source import KeyPath
 
 _PLAIN = {
     "Input should be a valid ": "should be a ",
     "Input should be ": "should be ",
     "Input should ": "should ",
     "a string": "text",
+    "String should ": "should ",
     "valid boolean": "true or false",
     "a boolean": "true or false",
     "integer": "whole number",
     "Value error, ": "",
 }
 _LONG = 60
+#: kind of the errors about values that are right by themselves and do not go together
+MISFIT = "misfit"
 
 
 def words(detail: ErrorDetails, root: type[BaseModel]) -> tuple[str, str]:
@@ -30,6 +33,8 @@ def words(detail: ErrorDetails, root: type[BaseModel]) -> tuple[str, str]:
     path, value = key_path(detail), detail["input"]
     if detail["loc"][-1:] == ("[key]",):
         return _name_words(detail, known_keys(root, path[:-1]))
+    if detail["type"] == MISFIT:
+        return detail["msg"], detail["ctx"]["hint"]
     match detail["type"]:
         case "missing":
             return "is missing", "add it"
@@ -63,6 +68,8 @@ def shown(value: object) -> str:
     """Return a value as a message shows it."""
     if value is None:
         return "nothing"
+    if value == "":
+        return "empty text ''"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (dict, list)):
@@ -93,12 +100,11 @@ def _type_hint(detail: ErrorDetails) -> str:
         if isinstance(value, (int, float)):
             return "put it in quotes; unquoted, YAML reads no, on, 1.30 and 010 as something else"
         return "write a text"
+    if kind == "list_type":
+        return "write [one, two], or [] for none"
     if kind == "int_type":
-        return (
-            "write it without quotes"
-            if isinstance(value, str) and value.isdecimal()
-            else "write a number such as 3"
-        )
+        quoted = isinstance(value, str) and value.isdecimal()
+        return "write it without quotes" if quoted else "write a number such as 3"
     if kind == "bool_type" and str(value).lower() in {"true", "false", "yes", "no", "on", "off"}:
         return "write it without quotes"
     return ""
