@@ -83,6 +83,13 @@ def test_an_inventory_that_is_not_there_is_named(play: Play, tmp_path: Path) -> 
     assert f"{tmp_path}/nowhere: no such file" in run.output
 
 
+def test_other_files_beside_it_are_none_of_the_inventory(play: Play, inventory: Path) -> None:
+    (inventory / "run.yaml").write_text("project: p\n")
+    run = play()
+    assert run.code == 0, run.output
+    assert "cluster=test" in run.output
+
+
 def test_two_clusters_in_one_run_are_refused(play: Play, inventory: Path) -> None:
     run = play("-i", str(HANDOFF))
     assert run.code == 4

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import jsonschema  # type: ignore[import-untyped]
 import kubernetes_validate.utils
 import pytest
@@ -40,9 +41,10 @@ def check(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     directory = tmp_path_factory.mktemp("generated")
     file, run_file = directory / "cluster_config.yaml", directory / "run.yaml"
     with pytest.MonkeyPatch.context() as patch:
-        # else each object reads megabytes of definitions anew
+        # else each object reads megabytes of definitions anew, and each configuration compiles all templates
         cached = functools.cache(kubernetes_validate.utils.schema_contents)
         patch.setattr(kubernetes_validate.utils, "schema_contents", cached)
+        patch.setattr(jinja2.Environment, "compile", compiled_once(jinja2.Environment.compile))
 
         def deploy(config: Config, run_config: Config | None) -> str:
             file.write_text(dump(config), "utf-8")
@@ -62,6 +64,18 @@ def check(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             return "deployed"
 
         yield deploy
+
+
+def compiled_once(compile_template: Callable[..., Any]) -> Callable[..., Any]:
+    """Return jinja2's method with a memory; all environments of these tests are alike."""
+    known: dict[str, Any] = {}
+
+    def compiled(environment: jinja2.Environment, source: str, *rest: Any, **named: Any) -> Any:
+        if source not in known:
+            known[source] = compile_template(environment, source, *rest, **named)
+        return known[source]
+
+    return compiled
 
 
 def deployed(cluster: Cluster, render: Render, directory: Path) -> list[dict[str, Any]]:
