@@ -54,13 +54,22 @@ class LookupModule(LookupBase):  # type: ignore[misc]
     def run(self, terms: list[str], variables: Any = None, **kwargs: Any) -> list[str]:  # noqa: ARG002 - it takes none
         """Return the digest; '' for none."""
         self.set_options(var_options=variables, direct=kwargs)
-        cluster = as_cluster(self.get_option("cluster"))
-        if not any(worker.hf_token for worker in cluster.workers.values()):
-            return [""]
         try:
-            return [token_digest(_token(cluster), cluster.name)]
+            return [digest(as_cluster(self.get_option("cluster")))]
         except (KubeError, MinerError) as error:
             raise AnsibleLookupError(str(error)) from None
+
+
+def digest(cluster: Cluster) -> str:
+    """Return the digest of the token that this run would leave in the cluster.
+
+    Raises:
+        KubeError: the API does not answer.
+        MinerError: .env can't be read.
+    """
+    if not any(worker.hf_token for worker in cluster.workers.values()):
+        return ""
+    return token_digest(_token(cluster), cluster.name)
 
 
 def _token(cluster: Cluster) -> str:

@@ -16,7 +16,7 @@ from miner_cluster.cluster import CHECKOUT
     ("kind", "name"),
     [
         ("inventory", "cluster_config"),
-        ("lookup", "manifests"),
+        *(("lookup", path.stem) for path in sorted((CHECKOUT / "lookup_plugins").glob("*.py"))),
         *(("module", path.stem) for path in sorted((CHECKOUT / "library").glob("*.py"))),
         *(("filter", path.stem) for path in sorted((CHECKOUT / "filter_plugins").glob("*.yml"))),
     ],
