@@ -27,7 +27,7 @@ from miner_cluster.manifest_item import (
 
 #: what a worker reads of the file that is mounted; everything else of a project comes from the database with
 #: each item, so that it needs no restart. The monitor, which writes it there, reads the whole file.
-READ_AT_START = ("device", "download.breaker", "logging", "output_dir", "queue", "worker")
+READ_AT_START = ("device", "download.breaker", "logging", "models_dir", "output_dir", "queue", "worker")
 MONITOR = "monitor"
 
 _CONFIG_DIR = "/etc/data-miner"
@@ -85,7 +85,7 @@ def config_hash(config: MinerConfig, stage: str, urls: Mapping[str, str]) -> str
 def _value(data: Mapping[str, Any], key: str) -> Any:
     found: Any = data
     for name in key.split("."):
-        found = found[name]
+        found = found.get(name, {})
     return found
 
 

@@ -33,6 +33,7 @@ def rolled(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
     [
         ("  logging: {level: DEBUG}\n", ALL),
         ("  queue: {poll_s: 2}\n", ALL),
+        ("  models_dir: /swdfs_mnt/swshared/models\n", ALL),
         ("  download: {breaker: {pause_s: 61}}\n", ALL),
         ("  download: {max_height: 481}\n", {"monitor"}),
         ("  extract: {fps: 7}\n", {"monitor"}),
@@ -75,23 +76,43 @@ def attributes(node: ast.AST) -> list[str]:
     return [node.id, *names] if isinstance(node, ast.Name) else []
 
 
-def read_of_the_process(file: Path) -> set[str]:
-    """Return the keys that a module reads of the configuration that its process was started with."""
-    found = set()
+OWNERS = (["self", "config"], ["process", "config"], ["self", "process", "config"])
+#: takes the whole configuration; what it reads of it is looked up in its module
+TAKERS = {"LoadedModels": (CHECKOUT / "data_miner" / "models" / "provider.py", ["config"])}
+
+
+def read_of(file: Path, *owners: list[str]) -> set[str]:
+    """Return the keys that a module reads of a configuration under these names."""
     nodes = list(ast.walk(ast.parse(file.read_text())))
     inner = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
-    for node in nodes:
-        chain = attributes(node) if id(node) not in inner else []
-        for owner in (["self", "config"], ["process", "config"], ["self", "process", "config"]):
-            if chain[: len(owner)] == owner and len(chain) > len(owner):
-                found.add(".".join(chain[len(owner) :]))
-    return found
+    chains = [attributes(node) for node in nodes if id(node) not in inner]
+    return {
+        ".".join(chain[len(owner) :])
+        for chain in chains
+        for owner in owners
+        if chain[: len(owner)] == owner and len(chain) > len(owner)
+    }
+
+
+def handed_to(file: Path) -> set[str]:
+    """Return the names of the functions to which a module hands the whole configuration of its process."""
+    calls = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
+    return {
+        attributes(call.func)[-1]
+        for call in calls
+        if any(attributes(argument) in OWNERS for argument in call.args)
+    }
 
 
 def test_what_workers_read_as_they_start_is_what_restarts_them() -> None:
     files = sorted((CHECKOUT / "data_miner" / "workers").glob("*.py"))
-    read = {key for file in files if file.name != "monitor.py" for key in read_of_the_process(file)}
-    assert read
+    read: set[str] = set()
+    for file in files:
+        if file.name != "monitor.py":
+            read |= read_of(file, *OWNERS)
+            for taker in handed_to(file):
+                read |= read_of(TAKERS[taker][0], TAKERS[taker][1])
+    assert {"queue.lease_s", "device"} <= read
     unknown = {
         key for key in read if not any(key == one or key.startswith(f"{one}.") for one in READ_AT_START)
     }
