@@ -47,6 +47,14 @@ WORKDIR /tmp
 EXPOSE 8080
 CMD ["python", "-m", "data_miner.cli", "--help"]
 
+# Models that should be part of the image, by name; --build-context local-models=DIRECTORY stands in for this.
+FROM scratch AS local-models
+WORKDIR /none
+
+FROM ${BASE_IMAGE} AS own-models
+COPY --from=local-models / /opt/models
+RUN chmod -R u=rwX,go=rX /opt/models
+
 FROM runtime AS runtime-with-models
 COPY image/models.lock image/torch.lock /build/
 # pip leaves alone what the first image has. The base's own packages become visible, for a PyTorch among them.
@@ -70,6 +78,8 @@ RUN --mount=type=secret,id=ca,target=/run/secrets/ca.crt \
 
 # The code comes last, so that a change of it moves kilobytes.
 FROM runtime-with-models AS models
+ENV DATA_MINER_MODELS=/opt/models
+COPY --from=own-models /opt/models /opt/models
 COPY --from=code /opt/app /opt/app
 USER 10001:10001
 

@@ -34,21 +34,20 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         _, options = self.validate_argument_spec(
             {
                 "base_image": {"type": "dict", "options": _BASE},
-                "log_file": {"type": "path", "required": True},
                 "target": {"type": "str", "choices": list(LOCKS), "default": "workers"},
+                "models": {"type": "path"},
+                "log_file": {"type": "path", "required": True},
             }
         )
-        log_file = Path(options["log_file"])
         try:
-            look_only = self._task.check_mode
-            return result | _converge(options["base_image"], log_file, options["target"], look_only=look_only)
+            return result | _converge(options, look_only=self._task.check_mode)
         except MinerError as error:
-            raise AnsibleActionFail(f"{error}\n{log_file} has all that was said.") from None
+            raise AnsibleActionFail(f"{error}\n{options['log_file']} has all that was said.") from None
 
 
-def _converge(
-    base: dict[str, str] | None, log_file: Path, target: Target, *, look_only: bool
-) -> dict[str, Any]:
+def _converge(options: dict[str, Any], *, look_only: bool) -> dict[str, Any]:
+    base, target = options["base_image"], options["target"]
+    models = Path(options["models"]) if options["models"] else None
     if base and not base["image_id"]:
         return _absent(target)  # under --check even the base is not there yet
     image = (
@@ -56,10 +55,17 @@ def _converge(
         if base
         else None
     )
-    found = cache.find(CHECKOUT, image, target=target)
+    found = cache.find(CHECKOUT, image, target=target, models=models)
     if found is None and look_only:
         return _absent(target)
-    built = found or cache.build(CHECKOUT, image, log_file, target=target, tell=Display().display)
+    built = found or cache.build(
+        CHECKOUT,
+        image,
+        Path(options["log_file"]),
+        target=target,
+        models=models,
+        tell=Display().display,
+    )
     changes = [] if found else [f"build {_WORDS[target]} {built.image_id}"]
     return {
         "changed": found is None,

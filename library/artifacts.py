@@ -50,6 +50,7 @@ artifacts:
     - C(images), archives of the images that pods run, as reference, path, image_id and stand_in.
     - C(base_image), the archive that the workers' image is built on, as reference, path and image_id; null
       where the base comes from a registry.
+    - C(models_base_image), the same for the image with models; null also where no worker needs that.
     - C(node_image), the file system of a lab's machines, as reference and path; null for other clusters.
     - C(clips), the path of the directory of a lab's video clips; null for other clusters.
     - C(stand_ins), a sentence about each thing that stands in for another one.

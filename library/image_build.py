@@ -34,6 +34,9 @@ options:
     type: str
     choices: [workers, models]
     default: workers
+  models:
+    description: Directory of models that become part of the image with models.
+    type: path
   log_file:
     description: What a build prints goes there; watch it with C(tail -f).
     type: path

@@ -20,6 +20,7 @@ from data_miner.config import (
     validate,
 )
 from data_miner.errors import ConfigError, Problem
+from data_miner.models.source import CONFIG
 from miner_cluster.cluster import Cluster
 from miner_cluster.config_file import overrides_layer
 
@@ -145,8 +146,13 @@ def token_needed_for(cluster: Cluster, typed: AppConfig) -> dict[str, str]:
     return {
         stage.value: model
         for stage, model in typed.models().items()
-        if stage.value in selected and not model.startswith(("/", "./"))
+        if stage.value in selected and not _is_local(cluster, model)
     }
+
+
+def _is_local(cluster: Cluster, model: str) -> bool:
+    own = cluster.image.models
+    return model.startswith(("/", "./")) or (own is not None and (Path(own) / model / CONFIG).is_file())
 
 
 def as_variables(cluster: Cluster, config: MinerConfig) -> dict[str, Any]:

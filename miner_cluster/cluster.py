@@ -150,7 +150,7 @@ def resolve_cluster(
             for name, node in file.cluster.nodes.items()
         },
         storage=file.storage,
-        image=file.image,
+        image=_image(file.image, checkout),
         seaweedfs=file.seaweedfs,
         resource_presets=dict(file.resource_presets),
         workers={name: _worker(name, worker) for name, worker in file.workers.items()},
@@ -179,6 +179,12 @@ def _directory_name(config_file: Path) -> str:
             hint="add name: to the section cluster",
         )
         raise ConfigError([problem]) from error
+
+
+def _image(image: Image, checkout: Path) -> Image:
+    """Return the image with what is left out, and its directory of models as an absolute path."""
+    models = str(_from_checkout(image.models, checkout)) if image.models else None
+    return image.model_copy(update={"models_base": image.models_base or image.base, "models": models})
 
 
 def _key(file: ClusterFile, state_dir: Path) -> Path:

@@ -90,6 +90,10 @@ class Image(Section):
     tag: ImageTag = "local"
     base: ImageReference = "python:3.12-slim"
     """What it is built on, with python3 and its venv module; lab.local/... is built by the artifact store."""
+    models_base: ImageReference | None = None
+    """What the image with models is built on; one with PyTorch spares it the build with CUDA. Unset: base."""
+    models: Text | None = None
+    """Directory of models, <name>/config.json, that become part of that image; counts from the checkout."""
     pull_policy: Literal["Never", "IfNotPresent", "Always"] = "Never"
 
 

@@ -20,10 +20,10 @@ from miner_cluster.manifest_item import (
     WORKER_UID,
     Item,
     app_common,
-    app_image,
     database_env,
     image_annotation,
 )
+from miner_cluster.model_workers import worker_image
 
 #: what a worker reads of the file that is mounted; everything else of a project comes from the database with
 #: each item, so that it needs no restart. The monitor, which writes it there, reads the whole file.
@@ -106,7 +106,7 @@ def _worker_vars(cluster: Cluster, stage: str, worker: ResolvedWorker, config: M
         "kind": worker.kind,
         "replicas": worker.replicas,
         "schedule_on": worker.schedule_on,
-        "image": app_image(cluster),
+        "image": worker_image(cluster, stage),
         "pull_policy": cluster.image.pull_policy,
         "env": _worker_env(cluster, worker) | ({"PYTHONPATH": _PLUGINS_DIR} if plugins else {}),
         "uid": WORKER_UID,

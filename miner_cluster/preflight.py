@@ -12,7 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from miner_cluster.cluster import Cluster, ResolvedNode
-from miner_cluster.requests import SYSTEM_REQUESTS, Request, fixed_requests, floating_requests
+from miner_cluster.model_workers import may_run
+from miner_cluster.requests import SYSTEM_REQUESTS, fixed_requests, floating_requests
 
 GIB = 1 << 30
 MIB = 1 << 20
@@ -240,7 +241,11 @@ def _floating(
 ) -> list[Trouble]:
     """Place the pods that may choose, the largest first, each where most is left."""
     for request in sorted(floating_requests(cluster), key=lambda r: (-r.cpu, -r.memory)):
-        names = [name for name, node in cluster.nodes.items() if _may_run(node, request, gpus)]
+        names = [
+            name
+            for name, node in cluster.nodes.items()
+            if may_run(node, request.schedule_on, has_gpu=name in gpus)
+        ]
         fitting = [name for name in names if free[name][0] >= request.cpu and free[name][1] >= request.memory]
         if not fitting:
             left = "; ".join(f"{name} {_cpu(free[name][0])}, {_size(free[name][1])}" for name in names)
@@ -252,16 +257,6 @@ def _floating(
         place = max(fitting, key=lambda name: free[name])
         free[place] = free[place][0] - request.cpu, free[place][1] - request.memory
     return []
-
-
-def _may_run(node: ResolvedNode, request: Request, gpus: set[str]) -> bool:
-    if node.storage_only:
-        return False
-    return {
-        "all": True,
-        "master": node.role == "server",
-        "gpu": node.name in gpus if node.gpu is None else node.gpu,
-    }[request.schedule_on]
 
 
 def away_trouble(cluster: Cluster, name: str, reason: str) -> Trouble:

@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 from transformers import AutoConfig, AutoModel, GemmaTokenizerFast, SiglipImageProcessor, SiglipTokenizer
 
-from data_miner.models.device import choose, precision
 from data_miner.models.provider import Vectors
+from data_miner.models.runtime import choose, hush, precision
 from data_miner.models.source import ModelMissingError, find_model
 
 #: the length that both generations were trained with; other padding gives other scores
@@ -69,6 +69,7 @@ def load(name: str, models_dir: Path, device: str) -> SiglipMatcher:
     Raises:
         ModelMissingError: it can't be had, or is of another kind.
     """
+    hush()
     directory = find_model(name, models_dir)
     kind = AutoConfig.from_pretrained(directory, local_files_only=True).model_type
     if kind != _KIND:

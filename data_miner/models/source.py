@@ -1,4 +1,4 @@
-"""Where a model comes from: a local directory, the hub's cache, or the hub."""
+"""Where a model comes from: a local directory, the image, the hub's cache, or the hub."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 
 from data_miner.errors import NotReadyError
 
+#: the directory of the models that are part of the image
+OWN = "DATA_MINER_MODELS"
 #: what every saved model has
 CONFIG = "config.json"
 #: below the models' directory: what came from the hub
@@ -23,13 +25,15 @@ def find_model(name: str, models_dir: Path) -> Path:
     """Return the directory of a model, fetched from the hub where it is nowhere else.
 
     Args:
-        name: a directory, a name below ``models_dir``, or the hub's name; ``NAME@REVISION`` pins the last.
+        name: a directory, a name below ``models_dir`` or of the image, or the hub's name; ``NAME@REVISION``
+            pins the last.
         models_dir: holds models by name, and what came from the hub.
 
     Raises:
         ModelMissingError: it can't be had; names the command that fetches it.
     """
-    for directory in (Path(name), models_dir / name):
+    own = os.environ.get(OWN)
+    for directory in (Path(name), models_dir / name, *([Path(own) / name] if own else [])):
         if (directory / CONFIG).is_file():
             return directory
     if name.startswith(("/", "./", "../")):

@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 
-from data_miner.models.device import choose, precision
 from data_miner.models.phrases import best_prompt
 from data_miner.models.provider import Boxes
+from data_miner.models.runtime import choose, hush, precision
 from data_miner.models.source import ModelMissingError, find_model
 
 
@@ -61,6 +61,7 @@ def load(name: str, models_dir: Path, device: str) -> ZeroShotDetector:
     Raises:
         ModelMissingError: it can't be had, or is of another kind.
     """
+    hush()
     directory = find_model(name, models_dir)
     chosen = choose(device)
     try:

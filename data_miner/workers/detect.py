@@ -97,7 +97,7 @@ def _look(
     upcoming = iter(times_ms)
     for images in frame_batches(directory, times_ms, size=params.batch_size):
         for boxes in look_at(detector, images, params, floor=floor):
-            raw[next(upcoming)] = _plain(boxes)
+            raw[next(upcoming)] = found_boxes(boxes)
         job.tick()
     return raw
 
@@ -141,7 +141,8 @@ def _joined(boxes: Sequence[Boxes]) -> Boxes:
     )
 
 
-def _plain(boxes: Boxes) -> list[FoundBox]:
+def found_boxes(boxes: Boxes) -> list[FoundBox]:
+    """Return the boxes of a frame as plain data, the best first."""
     order = np.argsort(-boxes.scores, kind="stable")[:_MOST_BOXES]
     return [
         FoundBox(

@@ -10,6 +10,7 @@ from miner_cluster.artifacts import airgap, clips, k3s, lab_images, node_image
 from miner_cluster.artifacts.recipe import ArtifactError, Recipe
 from miner_cluster.artifacts.store import Store
 from miner_cluster.cluster import CHECKOUT, Cluster
+from miner_cluster.model_workers import model_workers
 
 LAB = CHECKOUT / "lab"
 
@@ -22,12 +23,13 @@ class Plan:
     airgap: list[Recipe]
     images: list[Recipe]
     base_image: Recipe | None
+    models_base_image: Recipe | None
     node_image: Recipe | None
     clips: Recipe | None
 
     def recipes(self) -> list[Recipe]:
         """Return all of them, each once, the longest first."""
-        optional = (self.node_image, self.base_image, self.clips)
+        optional = (self.node_image, self.models_base_image, self.base_image, self.clips)
         found = [self.k3s, *self.airgap, *self.images, *(recipe for recipe in optional if recipe)]
         return list({(recipe.name, recipe.key): recipe for recipe in found}.values())
 
@@ -46,12 +48,16 @@ def plan(cluster: Cluster, store: Store, *, lab: Path = LAB, look_only: bool = F
     else:
         release_images = k3s.airgap_images(store, cluster.k3s_version)
         archives = [release_images] if release_images else []
-    base = cluster.image.base
     return Plan(
         k3s=program,
         airgap=archives,
         images=[_known(images, reference, key) for reference, key in _references(cluster).items()],
-        base_image=_known(images, base, "image.base") if base.startswith(lab_images.REGISTRY) else None,
+        base_image=_base(images, cluster.image.base, "image.base"),
+        models_base_image=(
+            _base(images, cluster.image.models_base or "", "image.models_base")
+            if model_workers(cluster)
+            else None
+        ),
         node_image=node_image.recipe(lab) if cluster.lab else None,
         clips=clips.recipe(lab) if cluster.lab and cluster.lab.site_ip else None,
     )
@@ -64,6 +70,7 @@ def result(plan: Plan, store: Store) -> dict[str, Any]:
         "airgap": [_with_sha256(store, recipe) for recipe in plan.airgap],
         "images": [_with_id(store, recipe) | {"stand_in": recipe.stand_in} for recipe in plan.images],
         "base_image": _with_id(store, plan.base_image) if plan.base_image else None,
+        "models_base_image": _with_id(store, plan.models_base_image) if plan.models_base_image else None,
         "node_image": _named(store, plan.node_image) if plan.node_image else None,
         "clips": {"path": _path(store, plan.clips)} if plan.clips else None,
         "stand_ins": [recipe.stand_in for recipe in plan.recipes() if recipe.stand_in],
@@ -81,6 +88,11 @@ def _references(cluster: Cluster) -> dict[str, str]:
     for name, service in cluster.infrastructure.items():
         found.setdefault(service.image, f"infrastructure.{name}.image")
     return {reference: key for reference, key in found.items() if reference.startswith(lab_images.REGISTRY)}
+
+
+def _base(images: dict[str, Recipe], reference: str, key: str) -> Recipe | None:
+    """Return the recipe of a base that is made here; others come from their registry."""
+    return _known(images, reference, key) if reference.startswith(lab_images.REGISTRY) else None
 
 
 def _known(images: dict[str, Recipe], reference: str, key: str) -> Recipe:

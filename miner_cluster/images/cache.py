@@ -57,13 +57,17 @@ class BuiltImage:
     image_id: str
 
 
-def find(checkout: Path, base: BaseImage | None, *, target: Target) -> BuiltImage | None:
+def find(
+    checkout: Path, base: BaseImage | None, *, target: Target, models: Path | None = None
+) -> BuiltImage | None:
     """Return an image of the current sources where it is in the cache.
 
     Raises:
         ArtifactError: the sources are incomplete.
     """
-    found = Store(progress=Progress(write=None)).find(worker_image(checkout, base, {}, target=target))
+    found = Store(progress=Progress(write=None)).find(
+        worker_image(checkout, base, {}, target=target, models=models)
+    )
     return _built(found) if found else None
 
 
@@ -73,6 +77,7 @@ def build(
     log_file: Path,
     *,
     target: Target,
+    models: Path | None = None,
     tell: Callable[[str], None],
 ) -> BuiltImage:
     """Return an image of the current sources, built first where it is not in the cache.
@@ -82,17 +87,18 @@ def build(
         base: None is the one that the Dockerfile names.
         log_file: where there is something to build, what the build prints.
         target: with models or without.
+        models: directory of models that become part of it.
         tell: gets a line at the start, at the end, and every now and then.
 
     Raises:
         ArtifactError: it can't be built; the message ends with what the build said last.
     """
-    if found := find(checkout, base, target=target):
+    if found := find(checkout, base, target=target, models=models):
         return found
     log_file.parent.mkdir(parents=True, exist_ok=True)
     log_file.write_text("")
     store = Store(progress=Told(tell=tell), commands=LoggedCommands(log_file=log_file))
-    made = store.ensure(worker_image(checkout, base, _known_layers(store), target=target))
+    made = store.ensure(worker_image(checkout, base, _known_layers(store), target=target, models=models))
     _forget_old(store, made)
     return _built(made)
 

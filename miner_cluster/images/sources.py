@@ -31,13 +31,14 @@ def package_files(checkout: Path) -> Iterator[Path]:
         yield from (Path(directory, name) for name in sorted(files) if not _ignored(name))
 
 
-def sources_digest(checkout: Path, target: Target) -> str:
-    """Return a digest of everything from the checkout that enters an image.
+def sources_digest(checkout: Path, target: Target, models: Path | None = None) -> str:
+    """Return a digest of everything that enters an image from the checkout and the directory of models.
 
     Raises:
         ArtifactError: a file is missing or can't be read.
     """
-    return _digest(checkout, [*_dependencies(checkout, target), *package_files(checkout)])
+    own = _digest(models, sorted(path for path in models.rglob("*") if path.is_file())) if models else ""
+    return own + _digest(checkout, [*_dependencies(checkout, target), *package_files(checkout)])
 
 
 def dependencies_digest(checkout: Path, target: Target) -> str:

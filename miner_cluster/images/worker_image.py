@@ -47,8 +47,10 @@ _VERSION = "1"
 #: time stamp of all files, in seconds: the first day that zip archives can hold
 _TIMESTAMP = "315532800"
 _TAG = "worker:built"
+#: what the Dockerfile calls the directory of models
+_MODELS_CONTEXT = "local-models"
 #: each has a storage of its own, so that none throws away what the other may use again
-_STORAGE: dict[Target, str] = {"workers": "buildah", "models": "buildah-models"}
+STORAGE: dict[Target, str] = {"workers": "buildah", "models": "buildah-models"}
 _ESTIMATES: dict[Target, str] = {"workers": "about a minute", "models": "about two minutes"}
 _ID = re.compile(r"^[0-9a-f]{64}$", re.MULTILINE)
 
@@ -80,7 +82,7 @@ class _Buildah:
 
     def __post_init__(self) -> None:
         require_command("buildah")
-        object.__setattr__(self, "home", self.shop.cache / _STORAGE[self.target])
+        object.__setattr__(self, "home", self.shop.cache / STORAGE[self.target])
 
     def __call__(self, command: str, *arguments: str, cwd: Path | None = None) -> str:
         storage = ("--root", str(self.home / "storage"), "--runroot", str(self.home / "run"))
@@ -112,7 +114,12 @@ class _Buildah:
 
 
 def worker_image(
-    checkout: Path, base: BaseImage | None, known: Mapping[str, Layer], *, target: Target
+    checkout: Path,
+    base: BaseImage | None,
+    known: Mapping[str, Layer],
+    *,
+    target: Target,
+    models: Path | None = None,
 ) -> Recipe:
     """Return the recipe of an image for the sources as they are now.
 
@@ -121,11 +128,16 @@ def worker_image(
         base: None is the one that the Dockerfile names.
         known: layers at hand, by the digest of their uncompressed content.
         target: with models or without.
+        models: directory of models that become part of it.
 
     Raises:
         ArtifactError: the sources are incomplete.
     """
-    sources = sources_digest(checkout, target)
+
+    def digest() -> str:
+        return sources_digest(checkout, target, models)
+
+    sources = digest()
     chosen = base or BaseImage(reference=default_base(checkout))
 
     base_name = chosen.image_id or chosen.reference
@@ -134,8 +146,8 @@ def worker_image(
         buildah = _Buildah(shop=shop, target=target)
         with buildah.alone(f"{dependencies_digest(checkout, target)} on {base_name}"):
             base_id = _pull(buildah, chosen)
-            _build(buildah, checkout, base_id)
-            if sources_digest(checkout, target) != sources:
+            _build(buildah, checkout, base_id, models)
+            if digest() != sources:
                 raise ArtifactError("the sources changed while the image was built; run again")
             made = shop.scratch / "pushed"
             _push(buildah, made, known)
@@ -181,12 +193,14 @@ def _transport(archive: Path) -> str:
     return "oci-archive" if MARKER in names else "docker-archive"
 
 
-def _build(buildah: _Buildah, checkout: Path, base_id: str) -> None:
+def _build(buildah: _Buildah, checkout: Path, base_id: str, models: Path | None) -> None:
+    context = ("--build-context", f"{_MODELS_CONTEXT}={models}") if models else ()
     buildah(
         "build",
         *("--isolation", "chroot", "--network", "host", "--format", "oci", "--layers"),
         *("--timestamp", _TIMESTAMP, "--identity-label=false", "--pull=never"),
         *("--build-arg", f"BASE_IMAGE={base_id}", "--target", buildah.target),
+        *context,
         *_secrets(buildah.shop.scratch),
         *("--ignorefile", IGNORES, "--file", DOCKERFILE, "--tag", _TAG),
         ".",

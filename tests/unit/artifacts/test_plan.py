@@ -56,6 +56,7 @@ def test_the_lab_needs_all_that_it_names(store: Store, tmp_path: Path) -> None:
         "image-loki",
         "image-postgres",
         "image-python",
+        "image-torch",
         "node-image",
         "clips",
     }
@@ -63,7 +64,7 @@ def test_the_lab_needs_all_that_it_names(store: Store, tmp_path: Path) -> None:
 
 def test_real_machines_need_k3s_and_the_images_that_the_file_names(store: Store, tmp_path: Path) -> None:
     def real(data: dict[str, Any]) -> None:
-        del data["lab"], data["image"]["base"], data["k3s_app_overrides"]
+        del data["lab"], data["image"]["base"], data["image"]["models_base"], data["k3s_app_overrides"]
         data["seaweedfs"]["image"] = "chrislusf/seaweedfs:4.48"
 
     with_release(store)
@@ -76,6 +77,7 @@ def test_real_machines_need_k3s_and_the_images_that_the_file_names(store: Store,
         "image-postgres",
     ]
     assert result(wanted, store)["base_image"] is None
+    assert result(wanted, store)["models_base_image"] is None
     assert result(wanted, store)["node_image"] is None
     assert result(wanted, store)["clips"] is None
     assert result(wanted, store)["airgap"] == []
@@ -88,9 +90,21 @@ def test_a_lab_without_a_site_needs_no_clips(store: Store, tmp_path: Path) -> No
     assert plan(load(tmp_path, without_site), store).clips is None
 
 
+def test_without_workers_that_run_models_their_base_is_not_needed(store: Store, tmp_path: Path) -> None:
+    def without_models(data: dict[str, Any]) -> None:
+        for name in ("filter", "dedup", "detect"):
+            del data["workers"][name]
+
+    assert plan(load(tmp_path, without_models), store).models_base_image is None
+
+
 @pytest.mark.parametrize(
     ("section", "key", "name"),
-    [("seaweedfs", "image", "seaweedfs.image"), ("image", "base", "image.base")],
+    [
+        ("seaweedfs", "image", "seaweedfs.image"),
+        ("image", "base", "image.base"),
+        ("image", "models_base", "image.models_base"),
+    ],
 )
 def test_an_image_that_is_not_made_here_is_an_error_that_names_those_that_are(
     store: Store, tmp_path: Path, section: str, key: str, name: str
@@ -120,7 +134,7 @@ def test_before_anything_is_made_paths_are_known_and_checksums_are_not(store: St
         "lab.local/adminer:4.8.1-debian",
     }
     assert {image["image_id"] for image in found["images"]} == {""}
-    assert len(found["stand_ins"]) == 7
+    assert len(found["stand_ins"]) == 8
 
 
 def test_every_query_of_the_demo_finds_a_clip() -> None:

@@ -379,9 +379,11 @@ def test_a_token_is_needed_only_for_selected_models_that_are_not_local(load: Loa
   stages: [search, download, extract, filter]
   filter: {model: MODEL, positive_prompts: [a door]}
 """
-    assert needed(load(GOOD)) == {}
+    assert needed(load(f"{GOOD}  stages: [search, download, extract]\n")) == {}
     assert needed(load(GOOD + extra.replace("MODEL", "org/model"))) == {"filter": "org/model"}
     assert needed(load(GOOD + extra.replace("MODEL", "/models/tiny"))) == {}
+    own = GOOD.replace("image:\n", "image:\n  models: lab/models\n", 1)
+    assert needed(load(own + extra.replace("MODEL", "tiny-siglip"))) == {}
 
 
 def test_plugins_reach_the_downloads_alone_and_roll_them(render: Render, load: Load, tmp_path: Path) -> None:

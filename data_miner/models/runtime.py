@@ -1,10 +1,11 @@
-"""Which processor models run on."""
+"""How models run: on which processor, with which precision, and without chatter."""
 
 from __future__ import annotations
 
 import os
 
 import torch
+from transformers.utils import logging
 
 from data_miner.models.source import ModelMissingError
 
@@ -25,6 +26,12 @@ def choose(wanted: str) -> torch.device:
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or 1))
         return torch.device("cpu")
     return torch.device("cuda")
+
+
+def hush() -> None:
+    """Keep progress bars and hints of transformers out of the log; errors are raised."""
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
 
 
 def precision(device: torch.device) -> torch.dtype:

@@ -1,0 +1,148 @@
+"""The lab's models, loaded as the workers load them, against what a person saw in the clips."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from data_miner.config.model import DetectConfig
+from data_miner.detect.suppress import intersection_over_union
+from data_miner.models.provider import Boxes, Detector, Matcher
+from data_miner.models.source import ModelMissingError, find_model
+from data_miner.queue.records import FoundBox
+from data_miner.workers.detect import certain, found_boxes, look_at
+from lab.training.scenes import Scene
+
+from .truth import CHECKOUT, Tally, held_out, tally
+
+MODELS = CHECKOUT / "lab/models"
+DEMO = yaml.safe_load((CHECKOUT / "run_configs/demo.yaml").read_text("utf-8"))
+#: by prompt of the demo, the concept that it names
+CONCEPTS = {
+    "a photo of a bicycle": "bicycle",
+    "a cartoon rabbit": "rabbit",
+    "a man wearing a bow tie": "bow tie",
+    "planet earth from space": "planet earth",
+    "the roof of a van": "van roof",
+}
+
+
+@pytest.fixture(scope="module")
+def matcher() -> Matcher:
+    from data_miner.models import siglip  # noqa: PLC0415 - needs PyTorch
+
+    return siglip.load(DEMO["filter"]["model"], MODELS, "cpu")
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    from data_miner.models import zero_shot  # noqa: PLC0415 - needs PyTorch
+
+    return zero_shot.load(DEMO["detect"]["model"], MODELS, "cpu")
+
+
+def test_scores_tell_frames_apart(matcher: Matcher, clips: Path) -> None:
+    scenes = list(held_out(clips))
+    vectors = np.concatenate([matcher.embed_images([scene.image]) for scene in scenes])
+    scores = matcher.probabilities(vectors, matcher.embed_texts(list(CONCEPTS)))
+    for column, (prompt, concept) in enumerate(CONCEPTS.items()):
+        counts = tally(
+            (concept in scene.concepts for scene in scenes),
+            (scores[:, column] >= DEMO["filter"]["threshold"]).tolist(),
+        )
+        print(f"filter: {prompt!r}: {counts}")
+        assert counts.recall >= 0.9
+        assert counts.precision >= 0.9
+
+
+def test_what_is_shown_nowhere_scores_low(matcher: Matcher, clips: Path) -> None:
+    vectors = matcher.embed_images([scene.image for scene in held_out(clips)])
+    absent = ["a photo of a dog", "pizza", "a guitar", "a boat"]
+    assert matcher.probabilities(vectors, matcher.embed_texts(absent)).max() < 0.3
+
+
+def test_case_does_not_matter_and_batches_neither(matcher: Matcher) -> None:
+    texts = ["A Photo of a BICYCLE", "a photo of a bicycle"]
+    one, other = matcher.embed_texts(texts)
+    np.testing.assert_allclose(one, other, atol=1e-6)
+    noise = np.random.default_rng(1).integers(0, 255, (3, 60, 80, 3), np.uint8)
+    images = [Image.fromarray(picture) for picture in noise]
+    together = matcher.embed_images(images)
+    alone = np.concatenate([matcher.embed_images([image]) for image in images])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
+
+
+def test_a_clip_in_low_quality_is_found_again(matcher: Matcher, clips: Path) -> None:
+    scenes = {(scene.source, scene.frame): scene.image for scene in held_out(clips)}
+    frames = [
+        frame for source, frame in scenes if source == "carphone" and ("carphone-again", frame) in scenes
+    ]
+    assert len(frames) > 5
+    good = matcher.embed_images([scenes["carphone", frame] for frame in frames])
+    others = [key for key in scenes if not key[0].startswith("carphone")]
+    alien = matcher.embed_images([scenes[key] for key in others])
+    bad = matcher.embed_images([scenes["carphone-again", frame] for frame in frames])
+    limit = DEMO["dedup"]["embedding_min_similarity"]
+    counts = tally([True] * len(frames), ((good * bad).sum(axis=1) >= limit).tolist())
+    counts.wrong = int((good @ alien.T >= limit).sum())
+    print(f"dedup: the same clip in low quality: {counts}")
+    assert counts.recall >= 0.9
+    assert counts.wrong == 0
+
+
+def test_boxes_lie_where_a_person_drew_them(detector: Detector, clips: Path) -> None:
+    params = DetectConfig.model_validate(
+        {"text_threshold": 0.25, "tile_overlap": 0.2, "batch_size": 4, **DEMO["detect"]}
+    )
+    counts = {prompt: Tally() for prompt in params.prompts}
+    for scene in held_out(clips):
+        if scene.boxed:
+            (raw,) = look_at(detector, [scene.image], params, floor=0.1)
+            _compare(certain(found_boxes(raw), params), scene, counts)
+    for prompt, tallied in counts.items():
+        print(f"detect: {prompt!r}: {tallied}")
+    assert min(tallied.recall for tallied in counts.values()) >= 0.7
+    assert min(tallied.precision for tallied in counts.values()) >= 0.7
+
+
+def _compare(found: list[FoundBox], scene: Scene, counts: dict[str, Tally]) -> None:
+    size = np.array([scene.image.width, scene.image.height] * 2, np.float32)
+    truth = dict(scene.boxes)
+    for prompt, tallied in counts.items():
+        boxes = np.array([box.box for box in found if box.label == prompt], np.float32).reshape(-1, 4)
+        true = np.array([truth[prompt]] if prompt in truth else [], np.float32).reshape(-1, 4) * size
+        hits = int((intersection_over_union(boxes, true) >= 0.4).any(axis=0).sum())
+        tallied.found += hits
+        tallied.missed += len(true) - hits
+        tallied.wrong += len(boxes) - hits
+
+
+def test_boxes_have_the_pictures_coordinates(detector: Detector) -> None:
+    picture = Image.new("RGB", (320, 200), (10, 20, 30))
+    boxes: list[Boxes] = detector.detect([picture, picture], ["rabbit", "face"], floor=0, text_threshold=0)
+    assert len(boxes) == 2
+    assert len(boxes[0]) > 0
+    assert (boxes[0].xyxy.min(axis=0) >= 0).all()
+    assert (boxes[0].xyxy.max(axis=0) <= [320, 200, 320, 200]).all()
+    assert set(boxes[0].labels) <= {"rabbit", "face"}
+
+
+def test_a_model_that_is_nowhere_names_the_command_that_fetches_it(tmp_path: Path) -> None:
+    with pytest.raises(ModelMissingError, match=r"run: hf download org/none --local-dir .*/org/none "):
+        find_model("org/none", tmp_path)
+    with pytest.raises(ModelMissingError, match=r"hf download org/none --revision v1 --local-dir"):
+        find_model("org/none@v1", tmp_path)
+
+
+def test_a_model_of_another_kind_is_refused() -> None:
+    from data_miner.models import siglip, zero_shot  # noqa: PLC0415 - needs PyTorch
+
+    with pytest.raises(ModelMissingError, match="is of the kind owlvit"):
+        siglip.load("tiny-owlvit", MODELS, "cpu")
+    with pytest.raises(ModelMissingError, match="no zero-shot object detector"):
+        zero_shot.load("tiny-siglip", MODELS, "cpu")
