@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from transformers import AutoConfig, AutoModel, GemmaTokenizerFast, SiglipImageProcessor, SiglipTokenizer
+from transformers import AutoConfig, AutoModel, GemmaTokenizerFast, SiglipImageProcessorPil, SiglipTokenizer
 
 from data_miner.models.provider import Vectors
 from data_miner.models.runtime import choose, hush, precision
@@ -80,7 +80,8 @@ def load(name: str, models_dir: Path, device: str) -> SiglipMatcher:
     chosen = choose(device)
     model = AutoModel.from_pretrained(directory, local_files_only=True, dtype=precision(chosen))
     # One by one: the class that finds them by itself fails for SigLIP 2.
-    image_processor = SiglipImageProcessor.from_pretrained(directory, local_files_only=True)
+    # With Pillow, which is everywhere, so that a picture gives the same pixels on every machine.
+    image_processor = SiglipImageProcessorPil.from_pretrained(directory, local_files_only=True)
     return SiglipMatcher(model.eval().to(chosen), image_processor, _tokenizer(directory))
 
 
