@@ -17,6 +17,9 @@ PLAY = ansible-playbook -i $(INVENTORY)
 .PHONY: help
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo '  INVENTORY=inventory/mine  another cluster    LAB=name  a lab beside the default one'
+	@echo '  ARGS="--tags seaweedfs"   more arguments for ansible-playbook'
 
 .PHONY: venv
 venv: ## Make .venv from the hashed lock
@@ -24,7 +27,11 @@ venv: ## Make .venv from the hashed lock
 
 .PHONY: inventory
 inventory: venv
-	@$(if $(LAB),python -m miner_cluster.lab_inventory $(LAB),:)
+	@$(if $(LAB),python -m miner_cluster.lab_inventory '$(LAB)',:)
+
+.PHONY: existing
+existing: venv
+	@$(if $(LAB),python -m miner_cluster.lab_inventory --existing '$(LAB)',:)
 
 .PHONY: lab
 lab: inventory ## Make the lab's machines when the inventory is a lab: three nodes on this machine
@@ -35,7 +42,7 @@ lab: inventory ## Make the lab's machines when the inventory is a lab: three nod
 	fi
 
 .PHONY: lab-down
-lab-down: inventory ## Remove the lab: its containers, disks, network and keys
+lab-down: existing ## Remove the lab: its containers, disks, network and keys
 	$(PLAY) playbooks/lab.yml -e lab_state=absent
 
 .PHONY: site
@@ -44,11 +51,11 @@ site: lab ## Bring the cluster up, or back into shape (INVENTORY=inventory/produ
 	$(PLAY) site.yml $(ARGS)
 
 .PHONY: status
-status: venv ## Show nodes, workloads, storage and the projects' counts
+status: existing ## Show nodes, workloads, storage and the projects' counts
 	@$(PLAY) playbooks/status.yml $(ARGS)
 
 .PHONY: doctor
-doctor: venv ## Check every machine and say what to do about each problem
+doctor: existing ## Check every machine and say what to do about each problem
 	@$(PLAY) playbooks/preflight.yml $(ARGS)
 
 .PHONY: test

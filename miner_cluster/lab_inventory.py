@@ -1,11 +1,13 @@
-"""Another lab's inventory: `python -m miner_cluster.lab_inventory NAME`.
+"""Another lab's inventory: `python -m miner_cluster.lab_inventory [--existing] NAME`.
 
 Writes .state/NAME/inventory/cluster_config.yaml from that of the default lab, with a subnet that nothing on
 this machine has. A file that is there is kept as it is: the subnet stays, and so does what the user changed.
+With --existing it must be there.
 """
 
 from __future__ import annotations
 
+import argparse
 import ipaddress
 import re
 import sys
@@ -28,15 +30,30 @@ _ADDRESS = re.compile(r"172\.31\.77\.(\d+)")
 
 def main(argv: list[str]) -> int:
     """Write the inventory and return the exit code."""
-    if len(argv) != 1:
-        print("usage: python -m miner_cluster.lab_inventory NAME", file=sys.stderr)
-        return 2
+    parser = argparse.ArgumentParser(prog="python -m miner_cluster.lab_inventory")
+    parser.add_argument("--existing", action="store_true", help="refuse a lab that was never made")
+    parser.add_argument("name")
+    options = parser.parse_args(argv)
     try:
-        write_inventory(argv[0])
+        if options.existing:
+            require_inventory(options.name)
+        else:
+            write_inventory(options.name)
     except MinerError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def require_inventory(name: str, *, checkout: Path = CHECKOUT) -> None:
+    """Check that a lab's inventory is there.
+
+    Raises:
+        LabError: it is not; with the labs that there are.
+    """
+    labs = sorted(path.parent.parent.name for path in checkout.glob(f".state/*/inventory/{FILE}"))
+    if name not in labs:
+        raise LabError(f"LAB={name}: there is no such lab here; there are: {', '.join(labs) or 'none'}")
 
 
 def write_inventory(name: str, *, checkout: Path = CHECKOUT) -> Path:

@@ -62,7 +62,7 @@ def build(
         nodes: the cluster's Nodes; None where nobody could be asked.
         workloads: our Deployments, StatefulSets, DaemonSets and Jobs.
         pods: all pods of the cluster.
-        looks: what each machine says; machines that are away are missing.
+        looks: what each machine that was asked says; nothing where it did not answer.
         projects: as ``data-miner status --json`` counts them.
         stand_ins: sentences about what stands in for what.
         drift: where the cluster is not as it is rendered.
@@ -84,6 +84,11 @@ def build(
         problems=[
             *problems,
             *(f"{row['name']} is {row['state']}" for row in rows if row["state"] not in {"Ready", UNKNOWN}),
+            *(
+                f"{name} does not answer; run: make doctor"
+                for name, look in looks.items()
+                if "mounted" not in look
+            ),
             *(f"{row['name']}: the shared storage is not mounted" for row in rows if row["mounted"] is False),
             *(f"{title(w)}: {reason}" for w in workloads if (reason := pending(w))),
             *image_problems(pods),
@@ -268,4 +273,4 @@ def _dead(project: Mapping[str, Any]) -> int:
 
 def _why(name: str, namespace: str) -> str:
     """Return the command that lists what was given up."""
-    return f"kubectl -n {namespace} exec deploy/monitor-worker -- python -m data_miner.cli failed {name}"
+    return f"kubectl -n {namespace} exec deploy/monitor-worker -- data-miner failed {name}"

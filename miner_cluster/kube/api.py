@@ -62,6 +62,16 @@ class Resource:
         return f"{root}/{self.api_version}{scope}/{self.plural}" + (f"/{name}" if name else "")
 
 
+def site_command(kubeconfig: Path) -> str:
+    """Return the command that brings up the cluster whose kubeconfig lies in its state directory."""
+    state = kubeconfig.absolute().parent
+    if (state / "inventory").is_dir():
+        return f"make site LAB={state.name}"
+    if state.name != "lab" and (state.parent.parent / "inventory" / state.name).is_dir():
+        return f"make site INVENTORY=inventory/{state.name}"
+    return "ansible-playbook site.yml"
+
+
 class Api:
     """Connection to the API server of a kubeconfig.
 
@@ -72,7 +82,7 @@ class Api:
     def __init__(self, kubeconfig: Path, *, timeout_s: float = 30) -> None:
         if not kubeconfig.exists():
             raise KubeError(
-                f"There is no cluster yet ({kubeconfig} does not exist); run: ansible-playbook site.yml"
+                f"There is no cluster yet ({kubeconfig} does not exist); run: {site_command(kubeconfig)}"
             )
         cluster, user = _current(kubeconfig)
         url = urllib.parse.urlsplit(str(cluster["server"]))

@@ -93,13 +93,8 @@ def _remove(lab: Lab, this: Host, plan: Plan) -> None:
         podman(this, "network", "rm", "--force", lab.network)
     for device in set(plan.detach_loops) & set(host.loops(lab.disks)):
         run("losetup", "--detach", device)
-    if plan.remove_disks or plan.grow_disks or plan.remove_state:
-        names = (
-            None if plan.remove_state else {*plan.remove_disks, *(f"{each}.img" for each in plan.grow_disks)}
-        )
-        _wait_for_loops(lab, names)
-    for name in plan.remove_disks:
-        (lab.disks / name).unlink()
+    if plan.grow_disks or plan.remove_state:
+        _wait_for_loops(lab, None if plan.remove_state else {f"{each}.img" for each in plan.grow_disks})
     for name in plan.remove_state:
         _remove_path(lab.state_dir / name)
     if plan.remove_state:

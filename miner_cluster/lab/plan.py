@@ -28,10 +28,9 @@ class Plan:
     remove_rules: Mapping[str, frozenset[str]] = field(default_factory=dict)
     remove_network: bool = False
     detach_loops: tuple[str, ...] = ()
-    #: names of disks, here and below
-    remove_disks: tuple[str, ...] = ()
     import_image: bool = False
     make_key: bool = False
+    #: names of machines, here and below
     make_disks: tuple[str, ...] = ()
     grow_disks: tuple[str, ...] = ()
     make_network: bool = False
@@ -72,10 +71,14 @@ def plan_present(lab: Lab, host: Host, found: Found) -> Plan:
     remove: dict[str, str] = {}
     for name in sorted(present):
         container = found.containers[name]
-        if name not in wanted:
-            remove[name] = "it is no longer wanted"
-        elif container.broken:
+        if container.broken:
             remove[name] = "it is half made, or was killed"
+        elif name not in wanted:
+            # A machine that was taken out of the file may hold the only copy of something.
+            if name == lab.container("site"):
+                remove[name] = "it is no longer wanted"
+            elif kept_network is None:
+                remove[name] = "its network is made anew; its disk stays"
         elif container.labels.get(LABEL_RECIPE) != wanted[name].recipe:
             remove[name] = "it is to be made from something else"
         elif kept_network is None:
@@ -98,7 +101,6 @@ def plan_present(lab: Lab, host: Host, found: Found) -> Plan:
         },
         remove_network=network is not None and kept_network is None,
         detach_loops=idle_loops(lab, found),
-        remove_disks=tuple(sorted(set(found.disks) - {lab.disk(machine).name for machine in lab.machines})),
         import_image=bool(create) and lab.image_tag not in found.images,
         make_key=not found.public_key,
         make_disks=make_disks,

@@ -31,8 +31,6 @@ def _removals(plan: Plan) -> Iterator[str]:
         yield "the network goes"
     for device in plan.detach_loops:
         yield f"loop device {device}, which nothing uses, goes"
-    for name in plan.remove_disks:
-        yield f"disk {name} goes, as its machine did"
     if plan.remove_state:
         yield f"disks, keys and files go: {', '.join(plan.remove_state)}"
 

@@ -172,7 +172,8 @@ def own_lab() -> Lab:
 def deployed_lab() -> Iterator[tuple[Lab, Run]]:
     """A lab made from nothing by `make site`, and that run; removed afterwards unless KEEP_LAB is set."""
     lab = own_lab()
-    lab.make("lab-down").ok()
+    if lab.inventory.exists():
+        lab.make("lab-down").ok()
     try:
         yield lab, lab.make("site").ok()
     finally:

@@ -216,6 +216,12 @@ class Answers:
         return settled_counts(self.read, "demo", wait_s=wait_s, waiting=waiting)
 
 
+def test_a_machine_that_was_asked_in_vain_is_a_problem(cluster: Cluster) -> None:
+    looks = {"lab-server": Look(mounted=True), "lab-agent-1": Look()}
+    report = build(cluster, nodes=None, workloads=[], pods=[], looks=looks, projects={}, stand_ins=[])
+    assert report["problems"] == ["lab-agent-1 does not answer; run: make doctor"]
+
+
 def test_a_project_with_frames_is_not_waited_for() -> None:
     answers = Answers({"demo": project(5, download=BUSY)})
     answers.wait()

@@ -68,7 +68,7 @@ def after(lab: Lab, plan: Plan, found: Found) -> Found:
     if plan.make_network:
         assert lab.network not in networks
         networks[lab.network] = FoundNetwork(name=lab.network, subnets=(str(lab.subnet),), bridge="podman1")
-    disks = {name: size for name, size in found.disks.items() if name not in plan.remove_disks}
+    disks = dict(found.disks)
     for name in (*plan.make_disks, *plan.grow_disks):
         disks[f"{name}.img"] = lab.disk_mb * MIB
     left = {table: there - plan.remove_rules.get(table, frozenset()) for table, there in found.rules.items()}

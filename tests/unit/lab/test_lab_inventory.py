@@ -11,7 +11,14 @@ from miner_cluster.cluster import CHECKOUT, resolve_cluster
 from miner_cluster.config_file import load_cluster_file
 from miner_cluster.lab.errors import LabError
 from miner_cluster.lab.subnets import routed_subnets
-from miner_cluster.lab_inventory import check_name, free_number, inventory_text, main, write_inventory
+from miner_cluster.lab_inventory import (
+    check_name,
+    free_number,
+    inventory_text,
+    main,
+    require_inventory,
+    write_inventory,
+)
 
 LAB = CHECKOUT / "inventory" / "lab" / "cluster_config.yaml"
 
@@ -62,7 +69,13 @@ def test_a_name_that_can_name_no_lab_is_refused(name: str) -> None:
 def test_a_wrong_name_is_an_error_in_words(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["No"]) == 1
     assert capsys.readouterr().err.startswith("error: LAB=No: a lab's name should be")
-    assert main([]) == 2
+
+
+def test_a_lab_that_was_never_made_is_refused_with_those_that_there_are(checkout: Path) -> None:
+    write_inventory("mine", checkout=checkout)
+    require_inventory("mine", checkout=checkout)
+    with pytest.raises(LabError, match=r"LAB=mien: there is no such lab here; there are: mine$"):
+        require_inventory("mien", checkout=checkout)
 
 
 def test_no_free_subnet_is_an_error() -> None:

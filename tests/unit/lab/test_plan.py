@@ -82,7 +82,9 @@ def test_whatever_an_interrupted_run_left_the_next_one_completes_it(found: Found
     lab = make_lab()
     done = after(lab, plan_present(lab, HOST, found), found)
     assert plan_present(lab, HOST, done) == Plan()
-    assert set(done.containers) == {"demo-server", "demo-agent", "demo-site"}
+    wanted = {"demo-server", "demo-agent", "demo-site"}
+    assert wanted <= set(done.containers)
+    assert all(found.containers[name] == done.containers[name] for name in done.containers.keys() - wanted)
 
 
 @given(FOUND)
@@ -127,15 +129,13 @@ def test_another_root_file_system_keeps_the_disks() -> None:
     plan = plan_present(make_lab(image_tag="two"), HOST, made(make_lab()))
     assert len(plan.create) == len(plan.remove_containers) == 3
     assert not plan.make_disks
-    assert not plan.remove_disks
 
 
-def test_a_machine_taken_out_goes_with_its_disk_and_the_others_learn_of_it() -> None:
-    plan = plan_present(make_lab("server"), HOST, made(make_lab()))
-    assert list(plan.remove_containers) == ["demo-agent"]
-    assert plan.remove_disks == ("agent.img",)
-    assert plan.write_files == ("demo-server",)
-    assert not plan.create
+def test_a_machine_taken_out_stays_with_its_disk_and_the_others_forget_it() -> None:
+    lab, found = make_lab("server"), made(make_lab())
+    plan = plan_present(lab, HOST, found)
+    assert plan == Plan(write_files=("demo-server",), write_known_hosts=True)
+    assert "demo-agent" in plan_absent(lab, after(lab, plan, found)).remove_containers
 
 
 def test_a_machine_put_in_is_made_and_the_others_stay() -> None:
