@@ -16,6 +16,8 @@ from miner_cluster.kube.prune import ours, title
 from miner_cluster.kube.rollout import failed
 
 APPLY = "application/apply-patch+yaml"
+#: kinds that have a number of pods
+SCALED = {"Deployment", "StatefulSet"}
 #: set by the server, different after every write
 _UNSTABLE = ("managedFields", "resourceVersion", "generation", "creationTimestamp", "uid")
 
@@ -78,7 +80,8 @@ def compare(api: Api, wanted: Sequence[Object]) -> Difference:
     return found
 
 
-def _compare_present(api: Api, path: str, obj: Object, before: Object, found: Difference) -> None:
+def _compare_present(api: Api, path: str, given: Object, before: Object, found: Difference) -> None:
+    obj = _with_pods(given, before)
     applied = _dry_run(api, path, obj)
     if differs := settled(before) != settled(applied):
         found.objects.append(obj)
@@ -88,10 +91,21 @@ def _compare_present(api: Api, path: str, obj: Object, before: Object, found: Di
         cleaned["metadata"]["resourceVersion"] = before["metadata"]["resourceVersion"]
         after = replace(api, path, cleaned, dryRun="All")
         if settled(after) != settled(applied):
-            found.additions.append(obj)
+            found.additions.append(given)
             differs = True
     if differs:
         found.changes.append(Change(obj=obj, before=settled(before), after=settled(after)))
+
+
+def _with_pods(obj: Object, before: Object) -> Object:
+    """Return a workload that leaves its number of pods to others with the number that it has.
+
+    A number that we set earlier and name no more would fall back to the server's default.
+    """
+    has = before.get("spec", {}).get("replicas")
+    if obj["kind"] not in SCALED or has is None or "replicas" in obj["spec"]:
+        return obj
+    return {**obj, "spec": {"replicas": has, **obj["spec"]}}
 
 
 def _gave_up(present: Object) -> bool:

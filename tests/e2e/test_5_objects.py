@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -160,6 +164,44 @@ def put_back(lab: Lab, objects: list[str]) -> None:
 
 def test_deleted_objects_come_back_and_nothing_else_is_touched(lab: Lab) -> None:
     put_back(lab, DELETED)
+    assert set(converge(lab).changed.values()) == {0}
+
+
+@pytest.fixture
+def config(lab: Lab) -> Iterator[Path]:
+    """The lab's cluster_config.yaml, which is put back afterwards."""
+    file = lab.inventory / "cluster_config.yaml"
+    text = file.read_text()
+    try:
+        yield file
+    finally:
+        file.write_text(text)
+        converge(lab)
+
+
+def test_a_number_that_is_left_to_others_stays_and_a_token_restarts_who_gets_it(
+    lab: Lab, config: Path
+) -> None:
+    changed = re.sub(
+        r"extract: {replicas: \d+", "extract: {replicas: null, hf_token: true", config.read_text()
+    )
+    config.write_text(changed)
+    assert "null" in changed
+    converge(replace(lab, env={"HF_TOKEN": "hf_first"}))
+    assert workers(lab)["extract-worker"]["spec"]["replicas"] == 2
+    with_env(lab, "kubectl -n data-miner scale deployment extract-worker --replicas=1")
+    wait_for("one is gone", lambda: sum("extract" in name for name in pods(lab)) == 1)
+    before = pods(lab)
+    second = converge(replace(lab, env={"HF_TOKEN": "hf_second"}), "--diff")
+    assert "hf_second" not in second.output
+    assert workers(lab)["extract-worker"]["spec"]["replicas"] == 1
+    wait_for("the old one is gone", lambda: sum("extract" in name for name in pods(lab)) == 1)
+    after = pods(lab)
+    assert {name for name, uid in before.items() if after.get(name) != uid} == {
+        name for name in before if name.startswith("extract")
+    }
+    assert "spec.replicas" not in drift(lab)
+    # A controller without the token leaves the one that is there, and restarts nobody.
     assert set(converge(lab).changed.values()) == {0}
 
 

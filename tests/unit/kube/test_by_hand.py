@@ -142,6 +142,18 @@ def test_an_addition_is_compared_shown_and_then_removed() -> None:
     assert compare(api, [WANTED]).additions == []
 
 
+def test_a_number_that_is_left_to_others_survives_the_removal_of_something_else() -> None:
+    scale = note("kubectl", {"f:spec": {"f:replicas": {}}}, subresource="scale")
+    edit = note("kubectl-edit", {"f:spec": {"f:paused": {}}})
+    present = deployment({"replicas": 7, "paused": True, "template": {}}, scale, edit)
+    free = obj("Deployment", "extract-worker", spec={"template": {}})
+    api = KeepsNotes(NAMESPACE, present)
+    found = compare(api, [free])
+    assert found.additions == [free]
+    remove_additions(api, found.additions)
+    assert api.objects[api.path(free)]["spec"] == {"replicas": 7, "template": {}}
+
+
 def test_what_the_server_sets_by_default_again_is_no_difference() -> None:
     class Defaults(KeepsNotes):
         def raw(

@@ -79,3 +79,9 @@ def test_what_can_not_be_changed_in_place_says_how_to_go_on() -> None:
 def test_values_of_secrets_are_never_shown() -> None:
     secret = obj("Secret", "postgres", data={"password": "aHVudGVyMg=="})
     assert "aHVudGVyMg" not in str(shown(Change(obj=secret, before=None, after=secret)))
+
+
+def test_a_number_of_pods_that_is_left_to_others_stays_also_where_we_set_it_before() -> None:
+    free = obj("Deployment", "extract-worker", spec={"paused": True})
+    found = compare(FakeApi(NAMESPACE, obj("Deployment", "extract-worker", spec={"replicas": 7})), [free])
+    assert [one["spec"] for one in found.objects] == [{"replicas": 7, "paused": True}]
