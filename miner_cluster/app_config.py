@@ -143,11 +143,13 @@ def shown_path(path: Path | str) -> Path:
 def token_needed_for(cluster: Cluster, typed: AppConfig) -> dict[str, str]:
     """Return the models that workers with ``hf_token`` fetch from a hub, by stage; none needs no token."""
     selected = {name for name, worker in cluster.workers.items() if worker.hf_token}
-    return {
-        stage.value: model
-        for stage, model in typed.models().items()
-        if stage.value in selected and not _is_local(cluster, model)
-    }
+    return {stage: model for stage, model in hub_models(cluster, typed).items() if stage in selected}
+
+
+def hub_models(cluster: Cluster, typed: AppConfig) -> dict[str, str]:
+    """Return the models that come from a hub, by the stage that needs them."""
+    models = typed.models().items()
+    return {stage.value: model for stage, model in models if not _is_local(cluster, model)}
 
 
 def _is_local(cluster: Cluster, model: str) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from data_miner.config import Stage
-from miner_cluster.app_config import MinerConfig
+from miner_cluster.app_config import MinerConfig, hub_models
 from miner_cluster.cluster import Cluster
 from miner_cluster.manifest_item import ADMINER_PORT, MIGRATION, Item, app_common, common
 from miner_cluster.manifests_storage import FILER_PORT, GRPC_OFFSET, MASTER_PORT, VOLUME_PORT
@@ -99,7 +99,7 @@ def _services(cluster: Cluster) -> Iterator[Group]:
 
 
 def _workers(cluster: Cluster, config: MinerConfig) -> Iterator[Group]:
-    from_hub = {stage.value for stage, model in config.typed.models().items() if not model.startswith("/")}
+    from_hub = hub_models(cluster, config.typed)
     for stage in cluster.workers:
         yield Group(
             name=f"{stage}-worker",

@@ -17,6 +17,7 @@ SERVICES = """\
 FULL = GOOD.replace("k3s_app_overrides:", SERVICES + "k3s_app_overrides:").replace(
     "  filter: {replicas: 1, schedule_on: gpu, hf_token: true}", "  filter: {replicas: 1, schedule_on: gpu}"
 )
+NO_MODELS = "  stages: [search, download, extract]\n"
 HUB_FILTER = """\
   stages: [search, download, extract, filter]
   filter: {model: MODEL, positive_prompts: [a door]}
@@ -28,7 +29,7 @@ Call = tuple[str, str, int]
 
 @pytest.fixture
 def policies(render: Render, load: Load) -> Policies:
-    return collect(render, load, FULL)
+    return collect(render, load, FULL + NO_MODELS)
 
 
 def collect(render: Render, load: Load, text: str) -> Policies:
