@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from pydantic_core import ErrorDetails
 from data_miner.config.merge import Layer, Merged, Origin, merge
 from data_miner.config.model import AppConfig
 from data_miner.config.source import KeyPath, dotted, load_yaml, parse_yaml
-from data_miner.config.words import MISFIT, shown, words
+from data_miner.config.words import MISFIT, known_keys, shown, suggested_key, words
 from data_miner.errors import ConfigError, Problem
 
 #: how a problem is called when no file is to blame
@@ -67,10 +68,10 @@ def validate(merged: Merged) -> AppConfig:
     Raises:
         ConfigError: with every bad key, and the file and line that set it.
     """
-    try:
-        return AppConfig.model_validate(merged.data)
-    except ValidationError as error:
-        raise ConfigError(sorted(_problem(merged, detail)[0] for detail in error.errors())) from error
+    config, found = _check(merged)
+    if config is None or found:
+        raise ConfigError(sorted(one.problem for one in found))
+    return config
 
 
 def final_problems(overrides: Layer) -> list[Problem]:
@@ -81,12 +82,8 @@ def final_problems(overrides: Layer) -> list[Problem]:
     """
     project = Layer(name="any project", data={"project": "any"})
     merged = merge(default_layer(), project, overrides)
-    try:
-        AppConfig.model_validate(merged.data)
-    except ValidationError as error:
-        found = [_problem(merged, detail) for detail in error.errors() if detail["type"] != MISFIT]
-        return sorted(problem for problem, layer in found if layer == overrides.name)
-    return []
+    _, found = _check(merged)
+    return sorted(one.problem for one in found if one.layer == overrides.name and not one.is_misfit)
 
 
 def to_plain(config: BaseModel) -> dict[str, Any]:
@@ -95,9 +92,36 @@ def to_plain(config: BaseModel) -> dict[str, Any]:
     return plain
 
 
-def _problem(merged: Merged, detail: ErrorDetails) -> tuple[Problem, str | None]:
-    """Return the problem, and the layer that is to blame."""
-    misfit = detail.get("ctx", {}) if detail["type"] == MISFIT else {}
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """A problem, the layer that is to blame, and whether other values are part of it."""
+
+    problem: Problem
+    layer: str | None
+    is_misfit: bool = False
+
+
+def _check(merged: Merged) -> tuple[AppConfig | None, list[_Found]]:
+    found = [_unknown(path, origin) for path, origin in merged.removed.items() if not _is_known(path)]
+    try:
+        return AppConfig.model_validate(merged.data), found
+    except ValidationError as error:
+        return None, [*found, *(_found(merged, detail) for detail in error.errors())]
+
+
+def _is_known(path: KeyPath) -> bool:
+    """Tell whether a key can be removed; where any name goes, each can."""
+    known = known_keys(AppConfig, path[:-1])
+    return not known or path[-1] in known
+
+
+def _unknown(path: KeyPath, origin: Origin) -> _Found:
+    problem = _at(origin, path, "unknown key", suggested_key(AppConfig, path))
+    return _Found(problem=problem, layer=origin.layer)
+
+
+def _found(merged: Merged, detail: ErrorDetails) -> _Found:
+    misfit = detail["ctx"] if detail["type"] == MISFIT else {}
     path: KeyPath = (*detail["loc"], *misfit.get("below", ()))
     message, hint = words(detail, AppConfig)
     if detail["type"] == "missing":
@@ -108,8 +132,16 @@ def _problem(merged: Merged, detail: ErrorDetails) -> tuple[Problem, str | None]
     origin = origin or _nearest(merged, path)
     if misfit and (origin is None or origin.layer == DEFAULT):
         origin = _nearest(merged, misfit["because"]) or origin
+    return _Found(
+        problem=_at(origin, path, message, hint),
+        layer=origin.layer if origin else None,
+        is_misfit=bool(misfit),
+    )
+
+
+def _at(origin: Origin | None, path: KeyPath, message: str, hint: str) -> Problem:
     mark = origin.mark if origin else None
-    problem = Problem(
+    return Problem(
         file=mark.file if mark else NO_FILE,
         line=mark.line if mark else None,
         column=mark.column if mark else None,
@@ -117,7 +149,6 @@ def _problem(merged: Merged, detail: ErrorDetails) -> tuple[Problem, str | None]
         message=message,
         hint=hint,
     )
-    return problem, origin.layer if origin else None
 
 
 def _nearest(merged: Merged, path: KeyPath) -> Origin | None:
@@ -136,7 +167,9 @@ def _read_url_files(merged: Merged, base: Path) -> None:
         try:
             lines = path.read_text("utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            problems.append(_unreadable(path, f"url_files[{index}]", origin, error))
+            reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+            message, hint = f"{path} cannot be read: {reason}", "paths count from the run config's directory"
+            problems.append(_at(origin, ("url_files", index), message, hint))
             continue
         for number, line in enumerate(lines, start=1):
             if (url := line.strip()) and not url.startswith("#"):
@@ -149,19 +182,6 @@ def _read_url_files(merged: Merged, base: Path) -> None:
     for index in range(len(merged.data["url_files"])):
         del merged.provenance["url_files", index]
     merged.data["url_files"] = []
-
-
-def _unreadable(path: Path, key: str, origin: Origin, error: OSError | UnicodeDecodeError) -> Problem:
-    reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-    mark = origin.mark
-    return Problem(
-        file=mark.file if mark else NO_FILE,
-        line=mark.line if mark else None,
-        column=mark.column if mark else None,
-        key=key,
-        message=f"{path} cannot be read: {reason}",
-        hint="paths count from the run config's directory",
-    )
 
 
 def _url_problem(path: Path, number: int, url: str) -> list[Problem]:

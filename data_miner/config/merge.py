@@ -83,7 +83,7 @@ def _merge_map(
         if value is None:
             if key in into:
                 _override(merged, into.pop(key), here)
-                merged.removed[here] = layer.origin(here)
+            merged.removed[here] = layer.origin(here)
             continue
         if not (isinstance(value, dict) and isinstance(into.get(key), dict)):
             if key in into:

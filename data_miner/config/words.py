@@ -39,7 +39,7 @@ def words(detail: ErrorDetails, root: type[BaseModel]) -> tuple[str, str]:
         case "missing":
             return "is missing", "add it"
         case "extra_forbidden":
-            return "unknown key", _suggest_key(root, path)
+            return "unknown key", suggested_key(root, path)
         case "too_short":
             return "should not be empty", ""
         case "model_type" | "dict_type":
@@ -83,7 +83,7 @@ def known_keys(root: type[BaseModel], path: KeyPath) -> list[str]:
     place = _at(root, path)
     if isinstance(place, type) and issubclass(place, BaseModel):
         return list(place.model_fields)
-    if get_origin(place) is dict:
+    if get_origin(place) is dict and get_origin(get_args(place)[0]) is Literal:
         return [str(choice) for choice in get_args(get_args(place)[0])]
     return []
 
@@ -114,7 +114,8 @@ def _choices(detail: ErrorDetails) -> list[str]:
     return [part.strip("' ") for part in detail["ctx"]["expected"].replace(" or ", ", ").split(",")]
 
 
-def _suggest_key(root: type[BaseModel], path: KeyPath) -> str:
+def suggested_key(root: type[BaseModel], path: KeyPath) -> str:
+    """Return a hint for a key that the schema does not know."""
     name, known = str(path[-1]), known_keys(root, path[:-1])
     elsewhere = [place for place in _all_places(root, ()) if place[-1] == name]
     if elsewhere:

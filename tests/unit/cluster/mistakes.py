@@ -376,6 +376,12 @@ RUN_MISTAKES = [
     RunMistake("project: p\nqueue:\n  lease_s: 15\n", 3, "queue.heartbeat_s", "more than half of lease_s"),
     RunMistake("project: p\nlogging: {level: LOUD}\n", 2, "logging.level", "one of DEBUG"),
     RunMistake("project: p\nworker:\n  port: 80\n", 3, "worker.port", "1024"),
+    RunMistake(
+        "project: p\ndownload: {max_duraton_s: null}\n",
+        2,
+        "download.max_duraton_s",
+        "did you mean max_duration_s?",
+    ),
     RunMistake("project: p\n\tsearch: x\n", 2, "", "tab"),
     RunMistake("- project\n", 1, "", "a list"),
     RunMistake("", 1, "", "empty"),

@@ -70,6 +70,11 @@ def test_a_mistake_in_one_place_hides_none_elsewhere(write: Write) -> None:
     ]
 
 
+def test_an_unknown_key_hides_nothing_of_its_section(write: Write) -> None:
+    text = GOOD.replace("name: test", "title: test").replace("namespace: seaweedfs", "namespace: data-miner")
+    assert [problem.key for problem in problems_of(write, text)] == ["cluster.title", "seaweedfs.namespace"]
+
+
 @pytest.mark.parametrize("entry", ["one", "two"])
 def test_what_a_broken_entry_would_have_been_is_not_missed(write: Write, entry: str) -> None:
     text = GOOD.replace(f"    {entry}: {{ip: 192", f"    {entry}: {{ip: 999", 1).replace(

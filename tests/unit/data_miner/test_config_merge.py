@@ -178,6 +178,14 @@ def test_layers_are_not_touched_and_not_shared(base: dict[str, Any], top: dict[s
     assert yaml.safe_dump([base, top]) == before
 
 
+def test_history_goes_back_to_the_first_layer_and_forgets_a_removal_that_was_undone() -> None:
+    layers = [layer(name, {"a": value}) for name, value in zip("pqrst", [1, 2, None, None, 3], strict=True)]
+    merged = merge(*layers)
+    assert [(old.value, old.origin.layer) for old in merged.overridden["a",]] == [(1, "p"), (2, "q")]
+    assert not merged.removed
+    assert merge(*layers[:4]).removed["a",].layer == "s"
+
+
 def test_origin_names_file_and_line_of_the_layer_that_set_the_key() -> None:
     base = Layer.from_source("defaults", parse_yaml("d:\n  a: 1\n  b: 2\n", Path("d.yaml")))
     run = Layer.from_source("run config", parse_yaml("x: 1\nd:\n  b: 3\n  a: null\n", Path("r.yaml")))
