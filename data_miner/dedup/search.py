@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from data_miner.dedup.phash import distances
+from data_miner.dedup.hashes import HashIndex
 from data_miner.models.provider import Vectors
 
 #: dimensions of the projections; vectors of less than twice as many are compared as they are
@@ -22,11 +22,9 @@ SKETCH = 64
 _SIGMAS = 4.5
 #: what keeping vectors as float16 may change of a cosine
 _ROUNDING = 1e-3
-#: known frames compared at a time: what a block needs stays below 40 MB for 1,000 new ones
-_BLOCK = 8192
+#: known frames compared at a time: for 1,000 new ones what that needs stays in a processor's cache
+_BLOCK = 1024
 _SEED = 7
-#: a distance that no hashes have
-_NO_HASH = 255
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +53,12 @@ class Index:
 
     Args:
         dimensions: of the embeddings.
+        limits: when two frames show the same.
     """
 
-    def __init__(self, dimensions: int) -> None:
+    def __init__(self, dimensions: int, limits: Limits) -> None:
         self.dimensions = dimensions
+        self.limits = limits
         random = np.random.default_rng(_SEED)
         self._projection = (
             random.standard_normal((dimensions, SKETCH)).astype(np.float32)
@@ -68,8 +68,7 @@ class Index:
         self._size = 0
         self._vectors = np.empty((0, dimensions), np.float16)
         self._sketches = np.empty((0, self._sketch_width), np.float32)
-        self._hashes = np.empty(0, np.uint64)
-        self._hashed = np.empty(0, np.bool_)
+        self._hashes = HashIndex(limits.max_distance)
 
     def __len__(self) -> int:
         """Return how many frames are known."""
@@ -88,26 +87,41 @@ class Index:
         rows = slice(self._size, end)
         self._vectors[rows] = vectors
         self._sketches[rows] = self._sketch(vectors)
-        self._hashes[rows], self._hashed[rows] = _packed(hashes)
+        self._hashes.add(hashes)
         self._size = end
 
-    def search(self, vectors: Vectors, hashes: Sequence[int | None], limits: Limits) -> list[Match]:
+    def search(self, vectors: Vectors, hashes: Sequence[int | None]) -> list[Match]:
         """Return all matches of new frames, ordered by new and known row."""
         vectors = np.asarray(vectors, np.float32)
-        packed, hashed = _packed(hashes)
+        by_hash = zip(*(rows.tolist() for rows in self._hashes.search(hashes)), strict=True)
+        pairs = sorted({*by_hash, *self._near(vectors)})
+        rows = np.array(pairs, np.intp).reshape(-1, 2)
+        similarities = self._similarities(vectors, rows[:, 0], rows[:, 1])
+        return [
+            Match(
+                new=new,
+                known=known,
+                similarity=similarity,
+                distance=self._hashes.distance(hashes[new], known),
+            )
+            for (new, known), similarity in zip(pairs, similarities.tolist(), strict=True)
+        ]
+
+    def _near(self, vectors: Vectors) -> list[tuple[int, int]]:
+        """Return the pairs of new and known rows whose embeddings are similar."""
         sketches = self._sketch(vectors)
-        found: list[Match] = []
+        limit = self._sketch_limit(self.limits.min_similarity)
+        found: list[tuple[int, int]] = []
         for start in range(0, self._size, _BLOCK):
             block = slice(start, min(start + _BLOCK, self._size))
-            near = sketches @ self._sketches[block].T >= self._sketch_limit(limits.min_similarity)
-            both = hashed[:, None] & self._hashed[None, block]
-            apart = np.where(both, distances(packed, self._hashes[block]), _NO_HASH)
-            alike = apart <= limits.max_distance
-            new, known = np.nonzero(near | alike)
-            similarities = self._similarities(vectors, new, known + start)
-            sure = (similarities >= limits.min_similarity) | alike[new, known]
-            found += _matches(new[sure], known[sure] + start, similarities[sure], apart[new, known][sure])
-        return sorted(found, key=lambda match: (match.new, match.known))
+            near = sketches @ self._sketches[block].T
+            # Most new frames are near to none of a block, and a maximum is quickly found.
+            rows = np.flatnonzero(near.max(axis=1) >= limit)
+            new, known = np.nonzero(near[rows] >= limit)
+            new = rows[new]
+            sure = self._similarities(vectors, new, known + start) >= self.limits.min_similarity
+            found += zip(new[sure].tolist(), (known[sure] + start).tolist(), strict=True)
+        return found
 
     def _similarities(self, vectors: Vectors, new: NDArray[np.intp], known: NDArray[np.intp]) -> Vectors:
         """Return the exact cosines of pairs of rows, a block at a time."""
@@ -136,7 +150,7 @@ class Index:
         return similarity - _SIGMAS * (1 - similarity**2) / math.sqrt(SKETCH) - _ROUNDING
 
     def _grow(self, rows: int) -> None:
-        for name in ("_vectors", "_sketches", "_hashes", "_hashed"):
+        for name in ("_vectors", "_sketches"):
             old = getattr(self, name)
             new = np.zeros((rows, *old.shape[1:]), old.dtype)
             new[: self._size] = old[: self._size]
@@ -148,30 +162,13 @@ def repeats_within(vectors: Vectors, hashes: Sequence[int | None], limits: Limit
 
     A frame is compared with those that repeat none: a slow pan keeps a frame for each view.
     """
-    index, rows = Index(vectors.shape[1]), list[int]()
+    index, rows = Index(vectors.shape[1], limits), list[int]()
     repeats: list[int | None] = []
     for row, phash in enumerate(hashes):
-        matches = index.search(vectors[row : row + 1], [phash], limits)
+        matches = index.search(vectors[row : row + 1], [phash])
         best = max(matches, key=lambda match: (match.similarity, -match.known), default=None)
         repeats.append(rows[best.known] if best else None)
         if best is None:
             index.add(vectors[row : row + 1], [phash])
             rows.append(row)
     return repeats
-
-
-def _matches(
-    new: NDArray[np.intp], known: NDArray[np.intp], similarities: Vectors, apart: NDArray[np.int16]
-) -> list[Match]:
-    rows = zip(new.tolist(), known.tolist(), similarities.tolist(), apart.tolist(), strict=True)
-    return [
-        Match(new=row, known=other, similarity=value, distance=None if bits == _NO_HASH else bits)
-        for row, other, value, bits in rows
-    ]
-
-
-def _packed(hashes: Sequence[int | None]) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
-    return (
-        np.array([value or 0 for value in hashes], np.uint64),
-        np.array([value is not None for value in hashes], np.bool_),
-    )

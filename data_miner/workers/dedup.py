@@ -67,8 +67,8 @@ def run(job: Job) -> Outcome:
     hashes = [frame.phash for frame in frames]
     repeats = repeats_within(vectors, hashes, limits)
     candidates = [row for row, repeated in enumerate(repeats) if repeated is None]
-    catalogue = _catalogue(job, vectors.shape[1])
-    matches = catalogue.index.search(vectors[candidates], [hashes[row] for row in candidates], limits)
+    catalogue = _catalogue(job, vectors.shape[1], limits)
+    matches = catalogue.index.search(vectors[candidates], [hashes[row] for row in candidates])
     pairs = [
         Pair(
             time_ms=times_ms[candidates[match.new]],
@@ -113,12 +113,12 @@ def _embeddings(job: Job, video: str, frames_hash: str) -> Embeddings:
     return frame_embeddings(job, video, frames_hash, model, batch_size=batch_size)
 
 
-def _catalogue(job: Job, dimensions: int) -> Catalogue:
+def _catalogue(job: Job, dimensions: int, limits: Limits) -> Catalogue:
     """Return what the worker knows of the item's scope, brought up to date. It holds one scope at a time."""
     scope = f"{job.item.project}/{job.item.params_hash}"
     known = job.memory.get("catalogue")
     if not isinstance(known, Catalogue) or known.scope != scope or known.index.dimensions != dimensions:
-        known = Catalogue(scope=scope, index=Index(dimensions))
+        known = Catalogue(scope=scope, index=Index(dimensions, limits))
     job.memory["catalogue"] = known
     new = job.findings.candidates(job.item.params_hash, after=known.last)
     for (video, frames_hash), group in groupby(new, key=lambda row: (row.video, row.frames_hash)):

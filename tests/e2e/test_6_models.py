@@ -20,14 +20,21 @@ WANTED, REFUSED = {"bicycle", "rabbit", "bow tie", "planet earth"}, {"van roof"}
 LABELS = ("bicycle", "rabbit", "face", "bow tie", "planet earth")
 
 FRAMES = """
+WITH last AS (
+    SELECT DISTINCT ON (stage) stage, params_hash FROM item
+    WHERE project = 'demo' AND stage IN ('filter', 'dedup') ORDER BY stage, id DESC
+)
 SELECT json_agg(json_build_array(origin.metadata ->> 'title', time.time_ms,
     time.time_ms = ANY(filtered.passed_ms), coalesce(frame.kept, false),
     array(SELECT label FROM object_box AS box WHERE box.video = scores.video AND box.time_ms = time.time_ms)))
 FROM frame_scores AS scores
 JOIN video_origin AS origin ON origin.video = scores.video
-JOIN filtered ON filtered.video = scores.video
+JOIN last AS filter ON filter.stage = 'filter'
+JOIN last AS dedup ON dedup.stage = 'dedup'
+JOIN filtered ON filtered.video = scores.video AND filtered.params_hash = filter.params_hash
 CROSS JOIN unnest(scores.times_ms) AS time (time_ms)
 LEFT JOIN dedup_frame AS frame ON frame.video = scores.video AND frame.time_ms = time.time_ms
+    AND frame.params_hash = dedup.params_hash
 """
 
 

@@ -29,13 +29,14 @@ class Pipeline:
     def config(self, **changes: Any) -> AppConfig:
         return make_config(**{"output_dir": str(self.root), "download": {"min_duration_s": None}, **changes})
 
-    def run(self, config: AppConfig, *, until: str | None = None) -> None:
+    def run(self, config: AppConfig, *, until: str | None = None, replicas: int = 1) -> None:
         """Seed, and work until an item fulfils a condition, or until nothing is ready or leased."""
         seed(self.db, config)
-        processes = [self._process(config, name) for name in WORKERS]
+        kinds = [name for name in WORKERS for _ in range(replicas)]
+        processes = [self._process(config, f"{name}-{number}") for number, name in enumerate(kinds)]
         threads = [
-            threading.Thread(target=Worker(process, process.name, WORKERS[process.name]).run, daemon=True)
-            for process in processes
+            threading.Thread(target=Worker(process, name, WORKERS[name]).run, daemon=True)
+            for name, process in zip(kinds, processes, strict=True)
         ]
         for thread in threads:
             thread.start()

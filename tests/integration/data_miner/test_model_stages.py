@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from data_miner.queue.items import State
+from data_miner.config import Stage
+from data_miner.db.connect import Connection
+from data_miner.queue.items import NewItem, Outcome, State
+from data_miner.queue.leases import claim, complete, enqueue
+from data_miner.queue.records import FramesCompared, StaleError
 
 from .fake_models import FakeModels
 from .pipeline import Pipeline
@@ -80,6 +85,30 @@ def test_the_order_of_videos_does_not_decide_what_is_kept(pipeline: Pipeline, si
             pipeline.run(pipeline.config(urls=urls, **settings()))
         results.append(kept(pipeline))
     assert results[0] == results[1]
+
+
+def test_workers_that_compare_at_the_same_time_keep_no_duplicate(pipeline: Pipeline, site: Site) -> None:
+    urls = [site.add(f"/{number}.mp4", make_video(seconds=1 + number / 10)) for number in range(6)]
+    pipeline.run(pipeline.config(urls=urls, **settings()), replicas=3)
+    assert {state for state, _ in pipeline.items().values()} == {State.DONE}
+    times = [time_ms for _, time_ms in kept(pipeline)]
+    assert len(times) == len(set(times))
+    assert 1 < len(times) < 11
+    boxed = set(rows(pipeline, "SELECT video, time_ms FROM object_box"))
+    assert kept(pipeline) <= boxed
+
+
+def test_what_was_compared_with_less_than_there_is_now_is_compared_again(
+    pipeline: Pipeline, site: Site, db: Connection
+) -> None:
+    pipeline.run(pipeline.config(urls=[site.add("/a.mp4", make_video())], **settings()))
+    (scope,) = {row["params_hash"] for row in db.execute("SELECT params_hash FROM dedup_frame").fetchall()}
+    enqueue(db, [NewItem(project="p", stage=Stage.DEDUP, key="b", params={})])
+    (item,) = claim(db, Stage.DEDUP, worker="w", node="n", limit=1, lease_s=30)
+    compared = FramesCompared(sha256="b", frames_hash="f", known=0, frames=[], pairs=[])
+    with pytest.raises(StaleError):
+        complete(db, [(replace(item, params_hash=scope), Outcome(records=[compared]))])
+    assert rows(pipeline, "SELECT state FROM item WHERE key = 'b'") == [("leased",)]
 
 
 def test_running_again_looks_at_nothing_again(pipeline: Pipeline, site: Site, models: FakeModels) -> None:

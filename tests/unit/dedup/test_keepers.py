@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections import defaultdict
 from random import Random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_miner.dedup.keepers import Frame, choose_keepers, rank
@@ -33,6 +33,7 @@ def keepers(
     return choose_keepers(ranks, like)
 
 
+@settings(deadline=None)
 @given(groups())
 def test_no_two_kept_frames_show_the_same_and_every_dropped_one_has_a_keeper(
     drawn: tuple[Sizes, Pairs],
@@ -46,6 +47,7 @@ def test_no_two_kept_frames_show_the_same_and_every_dropped_one_has_a_keeper(
         assert keeper is None or (keeper in kept and frozenset((frame, keeper)) in linked)
 
 
+@settings(deadline=None)
 @given(groups(), st.randoms())
 def test_the_order_in_which_frames_and_pairs_come_does_not_matter(
     drawn: tuple[Sizes, Pairs], random: Random

@@ -3,7 +3,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_miner.detect.suppress import intersection_over_union, suppress
@@ -20,6 +20,7 @@ def test_iou_of_known_boxes() -> None:
     np.testing.assert_allclose(intersection_over_union(left, right), wanted)
 
 
+@settings(deadline=None)
 @given(boxes, st.data(), st.floats(0, 1))
 def test_kept_boxes_hardly_overlap_and_dropped_ones_have_a_better_twin(
     drawn: list[tuple[int, int, int, int]], data: st.DataObject, limit: float
@@ -42,6 +43,7 @@ def test_kept_boxes_hardly_overlap_and_dropped_ones_have_a_better_twin(
             assert any(scores[other] >= scores[row] for other in twins)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 3000), st.integers(1, 3000), st.integers(64, 1000), st.floats(0, 0.5))
 def test_tiles_cover_the_picture_and_overlap(width: int, height: int, side: int, overlap: float) -> None:
     found = tiles(width, height, side=side, overlap=overlap)
