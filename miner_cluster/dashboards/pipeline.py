@@ -26,6 +26,18 @@ SELECT project, stage,
     count(*) FILTER (WHERE state = 'dead') AS dead
 FROM item GROUP BY project, stage ORDER BY project, min(id)
 """
+_FRAMES = """
+SELECT name AS project,
+    (SELECT coalesce(sum(frames), 0) FROM frameset WHERE frameset.project = name) AS cut,
+    (SELECT coalesce(sum(cardinality(passed_ms)), 0) FROM filtered WHERE filtered.project = name) AS passed,
+    (SELECT count(*) FROM dedup_frame WHERE dedup_frame.project = name AND kept) AS kept,
+    (SELECT count(*) FROM object_box WHERE object_box.project = name) AS objects
+FROM project ORDER BY name
+"""
+_LABELS = """
+SELECT project, label, count(*) AS objects, round(100 * avg(score)) AS mean_percent
+FROM object_box GROUP BY project, label ORDER BY project, objects DESC LIMIT 100
+"""
 _OLDEST = f"""
 SELECT stage,
     coalesce(extract(epoch FROM now() - min(ready_at) FILTER (WHERE state = 'ready' AND ready_at < now())), 0)
@@ -58,6 +70,10 @@ def dashboard() -> Dashboard:
             )
         )
         .with_panel(rows("Items by stage and state", Sql(_BY_STAGE)))
+        .with_panel(rows("Frames, with all parameters there were", Sql(_FRAMES), width=12))
+        .with_panel(
+            rows("Objects by label", Sql(_LABELS), width=12, empty="no objects were looked for, or found")
+        )
         .with_panel(
             lines(
                 "Items finished in 5 minutes",
