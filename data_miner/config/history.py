@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from data_miner.config.merge import Merged
+from data_miner.config.model import AppConfig
 from data_miner.config.source import KeyPath, dotted
+from data_miner.config.words import known_keys
 
 
 def explanations(merged: Merged, key: str) -> list[str]:
@@ -20,7 +22,13 @@ def explanations(merged: Merged, key: str) -> list[str]:
     for path, history in merged.overridden.items():
         replaced = ", over ".join(str(old) for old in reversed(history))
         lines[path] = f"{lines.get(path, f'{dotted(path)} is set anew')}, over {replaced}"
-    return [lines[path] for path in sorted(lines, key=_order) if is_below(dotted(path), key)]
+    wanted = [lines[path] for path in sorted(lines, key=_order) if is_below(dotted(path), key)]
+    return wanted or _not_set(key)
+
+
+def _not_set(key: str) -> list[str]:
+    *above, last = key.split(".")
+    return [f"{key} is not set"] if last in known_keys(AppConfig, tuple(above)) else []
 
 
 def differences(one: Merged, two: Merged) -> list[str]:

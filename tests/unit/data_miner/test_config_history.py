@@ -64,7 +64,11 @@ def test_explaining_a_removed_key_says_who_removed_it(here: Path) -> None:
     )
 
 
-def test_explaining_what_nobody_sets_suggests_a_key(here: Path) -> None:
+def test_explaining_a_key_that_may_be_left_out_says_that_it_is(here: Path) -> None:
+    assert config("explain", "download.proxy", "--config", "run.yaml").stdout == "download.proxy is not set\n"
+
+
+def test_explaining_what_nobody_knows_suggests_a_key(here: Path) -> None:
     done = config("explain", "extract.fsp", "--config", "run.yaml")
     assert done.exit_code == 2
     assert "no such key; did you mean extract.fps?" in done.stderr
