@@ -20,7 +20,8 @@ _RESERVED_NODE_NAMES = {"all", "ungrouped", "localhost", "server", "agent", "gpu
 _SYSTEM = (
     *("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys"),
     *("/usr", "/var/run", "/var/log", "/var/lib/rancher", "/var/lib/kubelet", "/var/lib/containerd"),
-    *("/var/lib/cni", "/var/lib/dpkg", "/var/lib/data-miner"),
+    *("/var/lib/cni", "/var/lib/dpkg", "/var/lib/data-miner", "/var/cache"),
+    *("/tmp", "/var/tmp"),  # noqa: S108 - nothing is written there: they are emptied now and then
 )
 _PATH = re.compile(r"/[A-Za-z0-9._/-]*")
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"

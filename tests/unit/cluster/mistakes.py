@@ -275,6 +275,7 @@ MISTAKES = [
     Mistake(
         "data_dir: /data/seaweed", "data_dir: /var/lib/rancher/x", "seaweedfs.data_dir", "system directory"
     ),
+    Mistake("data_dir: /data/seaweed", "data_dir: /tmp/weed", "seaweedfs.data_dir", "system directory /tmp"),
     Mistake("data_dir: /data/seaweed", "data_dir: /data/seaweed/", "seaweedfs.data_dir", "/ at its end"),
     Mistake("mount: /swdfs_mnt/swshared", "mount: /data/seaweed", "storage.db_path", "overlap", "db_path"),
     Mistake(
