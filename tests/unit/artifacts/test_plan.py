@@ -150,3 +150,11 @@ def test_every_image_names_files_that_are_there() -> None:
     for reference, recipe in lab_images.recipes(LAB).items():
         assert recipe.reference == reference
         assert recipe.file.endswith(".tar")
+
+
+def test_the_image_of_loki_holds_the_version_that_it_names() -> None:
+    module = (LAB / "images" / "loki" / "go.mod").read_text()
+    version = lab_images.LOKI.rpartition(":")[2]
+    assert f"github.com/grafana/loki/v3 v{version} " in module
+    production = yaml.safe_load((CHECKOUT / "inventory/production/cluster_config.yaml").read_text())
+    assert production["infrastructure"]["loki"]["image"] == f"grafana/loki:{version}"
