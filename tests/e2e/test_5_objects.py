@@ -17,7 +17,7 @@ from tests.e2e.lab import ROOT, Lab, Run, wait_for
 COMMANDS = """\
 kubectl exec -n data-miner deploy/monitor-worker -- python -m data_miner.cli status
 kubectl logs -n data-miner -l app=download-worker --tail=50
-kubectl logs -n data-miner deploy/extract-worker --tail=50
+kubectl logs -n data-miner deploy/filter-worker --tail=50
 kubectl apply -f manifests/workers/
 kubectl apply -f manifests/infrastructure/
 kubectl -n data-miner scale statefulset download-worker --replicas=6
@@ -125,8 +125,8 @@ def test_a_restart_by_hand_is_left_alone(lab: Lab) -> None:
     before = pods(lab)
     for command in COMMANDS[7:]:
         with_env(lab, command)
-    for name, kind in (("download-worker", "statefulset"), ("monitor-worker", "deployment")):
-        with_env(lab, f"kubectl -n data-miner rollout status {kind}/{name} --timeout=170s")
+    for name, workload in workers(lab).items():
+        with_env(lab, f"kubectl -n data-miner rollout status {workload['kind']}/{name} --timeout=170s")
     wait_for("the database is back", lambda: lab.status()["projects"]["demo"])
     after = pods(lab)
     assert not {name for name, uid in before.items() if "-worker" in name and after.get(name) == uid}
