@@ -14,9 +14,10 @@ from miner_cluster.cluster import CHECKOUT, resolve_cluster
 from miner_cluster.config_file import load_cluster_file
 from miner_cluster.rendering import to_files
 from tests.integration.manifests import tools
-from tests.unit.cluster.conftest import Render
+from tests.unit.cluster.conftest import Render, lab
 
-KUBERNETES = "1.31.0"
+#: the version that the lab runs; schemas are the same for all its patches
+KUBERNETES = lab().k3s_version.removeprefix("v").rpartition(".")[0] + ".0"
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from miner_cluster.rendering import HEADER, require_templates, to_files
 from miner_cluster.requests import total_requests
 from tests.unit.cluster.conftest import GOOD, Load, Render, lab
 
-KUBERNETES = "1.31"
+KUBERNETES = lab().k3s_version.removeprefix("v").rpartition(".")[0]
 IMAGES = {
     "data-miner:lab": "sha256:" + "a" * 64,
     "lab.local/seaweedfs:4.48": "sha256:" + "b" * 64,
