@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypedDict
@@ -14,6 +15,8 @@ from miner_cluster.cluster import CHECKOUT
 from miner_cluster.manifest_item import Item
 
 TEMPLATES = CHECKOUT / "templates" / "manifests"
+#: the escapes of such a character, after any number of escaped backslashes
+_SURROGATES = re.compile(r"(?<!\\)((?:\\\\)*)\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})")
 HEADER = "# Rendered from cluster_config.yaml by playbooks/render.yml: edit that file, not this one.\n"
 
 #: text of a template and the inputs of each object, all with the same keys, to what it makes of them
@@ -83,9 +86,15 @@ def require_templates(items: Iterable[Item], config_file: str, *, templates: Pat
         raise ConfigError(problems)
 
 
+def _one_escape(pair: re.Match[str]) -> str:
+    """JSON writes a character beyond U+FFFF as two escapes, YAML as one."""
+    high, low = int(pair[2], 16), int(pair[3], 16)
+    return f"{pair[1]}\\U{0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00):08x}"
+
+
 def _parse(text: str, item: Item) -> dict[str, Any]:
     try:
-        found = yaml.load(text, Loader=_Loader)  # noqa: S506 - the fast kind of safe loader
+        found = yaml.load(_SURROGATES.sub(_one_escape, text), Loader=_Loader)  # noqa: S506 - the fast kind of safe loader
     except yaml.YAMLError as error:
         raise MinerError(f"{item.template} for {item.key} makes no YAML: {error}") from error
     if not isinstance(found, dict):

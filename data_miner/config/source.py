@@ -16,6 +16,7 @@ from data_miner.errors import ConfigError, Problem
 #: far above what a thousand machines need; below what keeps a controller busy
 MAX_BYTES, MAX_VALUES = 4 << 20, 50_000
 _OCTAL = re.compile(r"[-+]?0[0-7_]+")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _MERGE = "tag:yaml.org,2002:merge"
 
 #: ("download", "sites", 0, "name"): keys of mappings and indices of lists, from the root
@@ -161,6 +162,8 @@ class _Reader:
 
     def _scalar(self, node: yaml.Node, path: KeyPath) -> Any:
         value = self.loader.construct_object(node)
+        if isinstance(value, str) and _SURROGATE.search(value):
+            self._add(node, path, "an escape stands for half a character", "write the character itself")
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             written, at = node.value, self.marks.get(path)
             if _OCTAL.fullmatch(written):

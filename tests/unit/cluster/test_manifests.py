@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -341,6 +342,14 @@ def test_output_off_the_shared_storage_is_refused_with_its_line(load: Load) -> N
     assert (
         Path(cluster.config_file).read_text().splitlines()[(problem.line or 0) - 1].startswith("  output_dir")
     )
+
+
+def test_any_character_reaches_the_workers_as_it_was_written(render: Render, load: Load) -> None:
+    query = "\U0001f6aa \\ud83d\\ude00 \\\\ é"
+    text = GOOD + f"  search: {{queries: [{json.dumps(query, ensure_ascii=False)}]}}\n"
+    files = to_files(render(load(text)))
+    data = yaml.safe_load(files["config/configmap.yaml"])["data"]
+    assert yaml.safe_load(data["config.yaml"])["search"]["queries"] == [query]
 
 
 def test_explaining_says_which_layer_set_a_value(load: Load) -> None:

@@ -133,6 +133,7 @@ def test_merge_keys_are_flattened_and_own_keys_win() -> None:
         ("on: 1\n", "f.yaml:1:1: the key `on` is read as a true/false value; quote it: 'on'"),
         ("a: &x [*x]\n", "an alias contains itself"),
         ("a: 1\n---\nb: 2\n", "f.yaml:2:1: not valid YAML: expected a single document"),
+        ('a: "x\\ud83d\\ude00"\n', "f.yaml:1:4: a: an escape stands for half a character"),
         ("a: \x00\n", "f.yaml:1:4: character '\\x00'"),
         ("a: " + "[" * 3000, "nested too deeply"),
         ("a: !!python/object:os.system x\n", "f.yaml:1:4: not valid YAML"),
