@@ -3,7 +3,7 @@
 
     python lab/training/make.py [siglip|owlvit]
 
-On one idle core it takes ten minutes. The same inputs give the same weights on the same kind of processor.
+On one idle core it takes ten to fifteen minutes. lab/models/README.md says what comes of it.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Trains the lab's two models from scratch, on one thread, the same each time.
+"""Trains the lab's two models from scratch, on one thread.
 
     train.py OUTPUT [siglip|owlvit] --clips DIRECTORY --photos DIRECTORY
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_miner.errors import MinerError
+from miner_cluster.artifacts import lab_images
 from miner_cluster.artifacts.builder import ensure_all
-from miner_cluster.artifacts.plan import plan
 from miner_cluster.artifacts.store import Store
 from miner_cluster.cluster import CHECKOUT, resolve_cluster
 from miner_cluster.config_file import load_cluster_file
@@ -54,7 +54,7 @@ def image(*, build: bool) -> cache.BuiltImage | None:
     """
     cluster = resolve_cluster(load_cluster_file(LAB_CONFIG).file, config_file=LAB_CONFIG)
     store = Store()
-    recipe = plan(cluster, store).models_base_image
+    recipe = lab_images.recipes(CHECKOUT / "lab").get(cluster.image.models_base or "")
     if recipe is None:
         return None
     if build:
@@ -127,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     if built is None:
-        print(f"error: no worker of {LAB_CONFIG} runs models", file=sys.stderr)
+        print(f"error: image.models_base of {LAB_CONFIG} is not made here", file=sys.stderr)
         return 1
     return run(built, parser.parse_args(arguments).command)
 

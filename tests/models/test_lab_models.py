@@ -17,7 +17,7 @@ from data_miner.queue.records import FoundBox
 from data_miner.workers.detect import certain, found_boxes, look_at
 from lab.training.scenes import Scene
 
-from .truth import CHECKOUT, Tally, held_out, tally
+from .truth import CHECKOUT, Tally, held_out, tally, total
 
 MODELS = CHECKOUT / "lab/models"
 DEMO = yaml.safe_load((CHECKOUT / "run_configs/demo.yaml").read_text("utf-8"))
@@ -106,8 +106,8 @@ def test_boxes_lie_where_a_person_drew_them(detector: Detector, clips: Path) -> 
             _compare(certain(found_boxes(raw), params), scene, counts)
     for prompt, tallied in counts.items():
         print(f"detect: {prompt!r}: {tallied}")
-    assert min(tallied.recall for tallied in counts.values()) >= 0.7
-    assert min(tallied.precision for tallied in counts.values()) >= 0.7
+    assert min(tallied.recall for tallied in counts.values()) >= 0.9
+    assert total(counts.values()).precision >= 0.9
 
 
 def _compare(found: list[FoundBox], scene: Scene, counts: dict[str, Tally]) -> None:

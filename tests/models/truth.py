@@ -49,3 +49,13 @@ def tally(truth: Iterable[bool], answers: Iterable[bool]) -> Tally:
         counts.missed += true and not answer
         counts.wrong += answer and not true
     return counts
+
+
+def total(tallies: Iterable[Tally]) -> Tally:
+    """Add counts up."""
+    every = list(tallies)
+    return Tally(
+        found=sum(one.found for one in every),
+        missed=sum(one.missed for one in every),
+        wrong=sum(one.wrong for one in every),
+    )
