@@ -68,7 +68,7 @@ lint: venv ## Run every linter over the whole tree
 .PHONY: unit
 unit: venv
 	@scripts/bootstrap test
-	python -m pytest tests/unit tests/integration
+	python -m pytest tests/unit tests/integration tests/models
 
 .PHONY: e2e
 e2e: venv ## Build a lab, deploy, break one thing per component, run molecule, tear down
