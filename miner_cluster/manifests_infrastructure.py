@@ -23,6 +23,7 @@ from miner_cluster.manifest_item import (
     image_annotation,
     service_host,
 )
+from miner_cluster.quantities import memory_bytes, split_range
 
 _LOKI_CONFIG = "loki-config"
 _PROVISIONING, _DASHBOARDS = "grafana-provisioning", "grafana-dashboards"
@@ -82,6 +83,7 @@ def _service_vars(
         "replicas": service.replicas,
         "port": service.port,
         "preset": cluster.resource_presets[service.preset].model_dump(),
+        "memory_mb": _memory_limit_mb(cluster.resource_presets[service.preset].memory),
         "pod_annotations": _config_annotation(cluster, name) | image_annotation(images, service.image),
         "host": cluster.servers[0],
         "data_dir": f"{cluster.storage.db_path}/{name}",
@@ -164,3 +166,9 @@ def _migration(cluster: Cluster, images: Mapping[str, str]) -> Iterator[Item]:
         },
         key="infrastructure.postgres",
     )
+
+
+def _memory_limit_mb(memory: str) -> int:
+    """Return the upper end of a preset's range in MiB."""
+    _, limit = split_range(memory, memory_bytes)
+    return memory_bytes(limit) >> 20

@@ -128,6 +128,10 @@ def _worker_env(cluster: Cluster, worker: ResolvedWorker) -> dict[str, pods.EnvV
     values["DATA_MINER_SHARED_MOUNT"] = cluster.storage.seaweedfs_mount
     values["NODE_NAME"] = {"field": "spec.nodeName"}
     values["POD_NAME"] = {"field": "metadata.name"}
+    if worker.schedule_on == "gpu":
+        # A pod gets no device that it does not ask for; by limits each GPU would be for one pod alone.
+        values["NVIDIA_VISIBLE_DEVICES"] = "all"
+        values["NVIDIA_DRIVER_CAPABILITIES"] = "compute,utility"
     if worker.hf_token:
         values["HF_TOKEN"] = {"secret": TOKEN_SECRET, "key": TOKEN_KEY, "optional": True}
     return values

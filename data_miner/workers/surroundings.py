@@ -18,6 +18,8 @@ from data_miner.mount import StorageAwayError
 from data_miner.workers.process import Process
 
 logger = logging.getLogger(__name__)
+# Alerts count on these lines, whatever level the others are logged at.
+logger.setLevel(logging.INFO)
 
 INTERVAL_S = 60.0
 _TIMEOUT_S = 10.0

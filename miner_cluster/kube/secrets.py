@@ -52,6 +52,9 @@ def apply_secret(api: Api, wanted: Object, *, check: bool) -> bool:
         return False
     if not check:
         try:
+            if present and (present.get("data") or {}).keys() - wanted["data"].keys():
+                # Applying leaves alone what somebody else has set.
+                api.call("PUT", path, present | {"data": wanted["data"]}, fieldManager=FIELD_MANAGER)
             api.call("PATCH", path, wanted, content=APPLY, fieldManager=FIELD_MANAGER, force="true")
         except ApiError as error:
             if error.status == NOT_FOUND:

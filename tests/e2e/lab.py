@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -63,7 +64,7 @@ class Lab:
         """Directory with the lab's cluster_config.yaml."""
         return self.state / "inventory"
 
-    def run(self, *argv: str, timeout_s: float = 1500) -> Run:
+    def run(self, *argv: str, timeout_s: float = 3000) -> Run:
         """Run a command from the root of the checkout; its output is also shown as it comes."""
         started = time.monotonic()
         lines: list[str] = []
@@ -75,9 +76,10 @@ class Lab:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,
         ) as process:
             assert process.stdout is not None
-            timer = threading.Timer(timeout_s, process.kill)
+            timer = threading.Timer(timeout_s, os.killpg, (process.pid, signal.SIGKILL))
             timer.start()
             for line in process.stdout:
                 lines.append(line)

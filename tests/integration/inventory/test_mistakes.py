@@ -80,7 +80,7 @@ def play_all(runs: list[list[str]], reached: Path) -> list[Run]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=300,
+        timeout=1200,
     )
     return [Run(code=code, output=output) for code, output in json.loads(done.stdout)]
 

@@ -37,7 +37,7 @@ def ansible_playbook(*arguments: str, **environment: str) -> Run:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=600,
     )
     return Run(code=done.returncode, output=done.stdout + done.stderr)
 

@@ -23,6 +23,17 @@ def test_a_secret_is_applied_once_and_then_left_alone() -> None:
     assert apply_secret(api, wanted_secret("postgres", "data-miner", "lab", {"password": "new"}), check=False)
 
 
+def test_what_somebody_added_to_a_secret_goes_again() -> None:
+    api = FakeApi()
+    apply_secret(api, WANTED, check=False)
+    path = "/api/v1/namespaces/data-miner/secrets/postgres"
+    api.objects[path]["data"] |= {"added": "eA=="}
+    assert apply_secret(api, WANTED, check=False)
+    assert ("PUT", path) in {request[:2] for request in api.requests}
+    assert api.objects[path]["data"] == WANTED["data"]
+    assert not apply_secret(api, WANTED, check=False)
+
+
 def test_check_mode_says_so_and_applies_nothing() -> None:
     api = FakeApi()
     assert apply_secret(api, WANTED, check=True)
