@@ -87,7 +87,9 @@ def _boxes(result: Any, prompts: Sequence[str], size: tuple[int, int]) -> Boxes:
     height, width = size
     xyxy = result["boxes"].float().cpu().numpy().reshape(-1, 4)
     limits = np.array([width, height, width, height], np.float32)
-    labels = result.get("text_labels") or [prompts[int(label)] for label in result["labels"]]
+    labels = result.get("text_labels")
+    if labels is None:
+        labels = [prompts[int(label)] for label in result["labels"]]
     matched = [best_prompt(str(label), prompts) for label in labels]
     kept = [index for index, label in enumerate(matched) if label is not None]
     return Boxes(
