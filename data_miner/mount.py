@@ -60,7 +60,7 @@ def require_mount(mount: Path, root: Path) -> None:
     Raises:
         StorageAwayError: in words, which of these is not so.
     """
-    if not root.is_relative_to(mount):
+    if not root.is_relative_to(mount) or ".." in root.parts:
         raise StorageAwayError(f"output_dir {root} does not lie on the shared mount {mount}")
     if str(mount) not in fuse_mounts(MOUNTINFO.read_text()):
         raise StorageAwayError(f"{mount} is not mounted (no FUSE mount there); nothing is written")

@@ -97,7 +97,7 @@ def _misfits(cluster: Cluster, merged: Merged, typed: AppConfig) -> list[Problem
     """Return what the application accepts and this cluster can't do."""
     problems = []
     mount = PurePosixPath(cluster.storage.seaweedfs_mount)
-    if not typed.output_dir.is_relative_to(mount):
+    if not typed.output_dir.is_relative_to(mount) or ".." in typed.output_dir.parts:
         problems.append(
             _problem(
                 merged,

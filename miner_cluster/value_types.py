@@ -23,6 +23,8 @@ _SYSTEM = (
     *("/var/lib/cni", "/var/lib/dpkg", "/var/lib/data-miner", "/var/cache"),
     *("/tmp", "/var/tmp"),  # noqa: S108 - nothing is written there: they are emptied now and then
 )
+#: hold directories of the system or of people, and are none to be shared or owned as a whole
+_PARENTS = frozenset({"/", "/home", "/media", "/mnt", "/opt", "/srv", "/var", "/var/lib"})
 _PATH = re.compile(r"/[A-Za-z0-9._/-]*")
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?/)?"
@@ -87,15 +89,15 @@ def absolute_path(value: str) -> str:
 def _data_path(value: str) -> str:
     path = PurePosixPath(absolute_path(value))
     system = next((name for name in _SYSTEM if path.is_relative_to(name)), None)
-    if value == "/" or system:
-        raise ValueError(
-            f"lies in the system directory {system or '/'}; choose one of its own, such as /data/…"
-        )
+    if system:
+        raise ValueError(f"lies in the system directory {system}; choose one of its own, such as /data/…")
+    if str(path) in _PARENTS:
+        raise ValueError(f"{path} holds other directories too; choose one of its own, such as /data/…")
     return value
 
 
 def _mount_path(value: str) -> str:
-    if len(PurePosixPath(_data_path(value)).parts) < 3:  # noqa: PLR2004 - "/", parent, mount
+    if str(PurePosixPath(_data_path(value)).parent) in _PARENTS:
         raise ValueError(
             "needs a directory of its own above it, such as /swdfs_mnt/swshared: that one is shared with pods"
         )

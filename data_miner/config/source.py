@@ -16,6 +16,8 @@ from data_miner.errors import ConfigError, Problem
 #: far above what a thousand machines need; below what keeps a controller busy
 MAX_BYTES, MAX_VALUES = 4 << 20, 50_000
 _OCTAL = re.compile(r"[-+]?0[0-7_]+")
+#: which neither JSON in the database nor a log takes
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MERGE = "tag:yaml.org,2002:merge"
 
@@ -161,7 +163,21 @@ class _Reader:
             raise ConfigError(self.problems)
 
     def _scalar(self, node: yaml.Node, path: KeyPath) -> Any:
-        value = self.loader.construct_object(node)
+        try:
+            value = self.loader.construct_object(node)
+        except (
+            ValueError,
+            KeyError,
+            AttributeError,
+            OverflowError,
+        ):  # what an explicit tag, or a huge number, raises
+            kind = node.tag.rpartition(":")[2]
+            hint = "leave a tag such as !!int out, or write another value"
+            self._add(node, path, f"is no {kind}", hint, at=self.marks.get(path))
+            return None
+        if isinstance(value, str) and _CONTROL.search(value):
+            hint = "leave it out; tab and newline are fine"
+            self._add(node, path, "holds a control character", hint, at=self.marks.get(path))
         if isinstance(value, str) and _SURROGATE.search(value):
             self._add(node, path, "an escape stands for half a character", "write the character itself")
         if isinstance(value, (int, float)) and not isinstance(value, bool):
