@@ -80,7 +80,8 @@ def health(lab: Lab, node: str) -> dict[str, Any]:
             found: dict[str, Any] = json.load(answer)
             return found
     except urllib.error.HTTPError as error:
-        return dict(json.load(error))
+        with error:
+            return dict(json.load(error))
 
 
 def test_every_panel_of_every_dashboard_has_data(lab: Lab) -> None:
