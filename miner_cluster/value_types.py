@@ -23,6 +23,7 @@ _SYSTEM = (
     *("/var/lib/cni", "/var/lib/dpkg", "/var/lib/data-miner", "/var/cache"),
     *("/tmp", "/var/tmp"),  # noqa: S108 - nothing is written there: they are emptied now and then
 )
+_KUBELET_LABELS = frozenset({"kubernetes.io/hostname", "kubernetes.io/os", "kubernetes.io/arch"})
 #: hold directories of the system or of people, and are none to be shared or owned as a whole
 _PARENTS = frozenset({"/", "/home", "/media", "/mnt", "/opt", "/srv", "/var", "/var/lib"})
 _PATH = re.compile(r"/[A-Za-z0-9._/-]*")
@@ -163,8 +164,18 @@ _LABEL_KEY = re.compile(
     r"(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
 )
 _LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?")
+def _free_label(value: str) -> str:
+    if value in _KUBELET_LABELS or value.startswith("data-miner/"):
+        raise ValueError("is set by Kubernetes or by these playbooks, and pods find their place by it")
+    return value
+
+
 NodeLabels = dict[
-    Annotated[str, AfterValidator(_matching(_LABEL_KEY, "a label key such as example.com/rack"))],
+    Annotated[
+        str,
+        AfterValidator(_matching(_LABEL_KEY, "a label key such as example.com/rack")),
+        AfterValidator(_free_label),
+    ],
     Annotated[
         str, AfterValidator(_matching(_LABEL_VALUE, "a label value of at most 63 letters, digits and . _ -"))
     ],

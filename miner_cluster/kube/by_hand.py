@@ -27,6 +27,8 @@ _LEFT_ALONE = (
 )
 
 Path = tuple[str, ...]
+#: HTTP status, and how often a write is tried that crosses another one
+_CONFLICT, _TRIES = 409, 3
 
 
 def without_additions(obj: Object, wanted: Object) -> Object | None:
@@ -71,11 +73,24 @@ def remove_additions(api: Api, wanted: Sequence[Object]) -> list[Object]:
     for obj in wanted:
         meta = obj["metadata"]
         path = api.resource(obj["apiVersion"], obj["kind"]).path(meta.get("namespace"), meta["name"])
-        cleaned = without_additions(api.call("GET", path), obj)
-        if cleaned is not None:
-            replace(api, path, cleaned)
+        if _remove_from(api, path, obj):
             changed.append(obj)
     return changed
+
+
+def _remove_from(api: Api, path: str, obj: Object) -> bool:
+    for tries_left in range(_TRIES - 1, -1, -1):
+        cleaned = without_additions(api.call("GET", path), obj)
+        if cleaned is None:
+            return False
+        try:
+            replace(api, path, cleaned)
+        except KubeError as error:
+            if tries_left and isinstance(error.__cause__, ApiError) and error.__cause__.status == _CONFLICT:
+                continue  # a controller wrote in between
+            raise
+        return True
+    return False
 
 
 def replace(api: Api, path: str, obj: Object, **query: str) -> Object:

@@ -88,7 +88,8 @@ def _compare_present(api: Api, path: str, given: Object, before: Object, found: 
     after, cleaned = applied, without_additions(applied, obj)
     if cleaned is not None:
         # What the server sets by default comes back, so only its answer says whether something would go.
-        cleaned["metadata"]["resourceVersion"] = before["metadata"]["resourceVersion"]
+        # Of this moment: a status that was written since the first look is no conflict.
+        cleaned["metadata"]["resourceVersion"] = api.call("GET", path)["metadata"]["resourceVersion"]
         after = replace(api, path, cleaned, dryRun="All")
         if settled(after) != settled(applied):
             found.additions.append(given)

@@ -133,6 +133,13 @@ MISTAKES = [
         "master",
     ),
     Mistake(NODE_TWO, NODE_TWO[:-1] + ", labels: {a b: c}}", "cluster.nodes.two.labels.a b", "label key"),
+    Mistake(
+        NODE_TWO,
+        NODE_TWO[:-1] + ", labels: {kubernetes.io/hostname: x}}",
+        "cluster.nodes.two.labels.kubernetes.io/hostname",
+        "find their place by it",
+        "kubernetes.io/hostname",
+    ),
     # meaning across sections
     Mistake(
         "disk_limit_mb: 100000", "disk_limit_mb: 1000", "cluster.nodes.two.disk_limit_mb", "holds no volume"
