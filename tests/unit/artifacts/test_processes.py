@@ -21,7 +21,9 @@ PATIENCE_S = 20.0
 
 @contextmanager
 def building(store: Store, log: Path, script: str) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "tests.unit.artifacts.making", str(store.root), str(log), script]
+    # A job in the background of a shell ignores the signal, and so would its children.
+    program = ["env", "--default-signal=INT", sys.executable, "-m", "tests.unit.artifacts.making"]
+    command = [*program, str(store.root), str(log), script]
     process = subprocess.Popen(command)
     try:
         yield process
