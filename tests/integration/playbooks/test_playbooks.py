@@ -65,11 +65,15 @@ def test_a_token_is_asked_for_when_a_model_needs_it(play: Play, arguments: tuple
     assert "write HF_TOKEN=… into .env" in run.output
 
 
-def test_a_token_is_not_asked_for_when_there_is_one_or_none_is_needed(play: Play) -> None:
+def test_a_token_is_not_asked_for_when_there_is_one_or_none_is_needed(play: Play, tmp_path: Path) -> None:
     with_token = play("site.yml", "-e", "run_config=run_configs/glass_door.yaml", HF_TOKEN="hf_x")  # noqa: S106 - none
     assert "into .env" not in with_token.output
     assert "hf_x" not in with_token.output
-    assert "into .env" not in play("site.yml").output
+    without_models = tmp_path / "frames.yaml"
+    without_models.write_text("project: frames\nstages: [search, download, extract]\n")
+    without_token = play("site.yml", "-e", f"run_config={without_models}")
+    assert "can't be reached" in without_token.output
+    assert "into .env" not in without_token.output
 
 
 def test_the_application_alone_says_that_there_is_no_cluster(tmp_path: Path) -> None:
