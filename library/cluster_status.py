@@ -77,6 +77,7 @@ from miner_cluster.kube.api import Api, KubeError
 from miner_cluster.kube.drift import drift
 from miner_cluster.kube.grafana_health import grafana_problems
 from miner_cluster.kube.look import Counts, counts, look, settled_counts
+from miner_cluster.kube.secrets import GENERATED, missing_secrets
 from miner_cluster.kube.waiting import Wait
 from miner_cluster.manifests import PHASES
 from miner_cluster.report import Report, as_text, build, project_problems
@@ -113,6 +114,8 @@ def see(params: dict[str, Any]) -> Report:
         seen = look(api, namespaces)
         if params["objects"]:
             drifted = drift(api, params["objects"], PHASES, namespaces)
+            secrets = [name for name in GENERATED if name in cluster.infrastructure]
+            drifted += missing_secrets(api, cluster.namespace, secrets)
     except KubeError as error:
         problems.append(str(error))
     return build(

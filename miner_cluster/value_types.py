@@ -164,6 +164,8 @@ _LABEL_KEY = re.compile(
     r"(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
 )
 _LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?")
+
+
 def _free_label(value: str) -> str:
     if value in _KUBELET_LABELS or value.startswith("data-miner/"):
         raise ValueError("is set by Kubernetes or by these playbooks, and pods find their place by it")

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from miner_cluster.kube.api import FIELD_MANAGER, NOT_FOUND, Api, ApiError, KubeError, Object
 from miner_cluster.kube.diff import APPLY
 from miner_cluster.pods import labels
+
+#: the Secrets that a cluster has of itself, by the service that each is for
+GENERATED = ("postgres", "grafana")
+
+
+def missing_secrets(api: Api, namespace: str, names: Iterable[str]) -> list[str]:
+    """Return a sentence for each Secret that is not there; values are not compared, nobody else knows them.
+
+    Raises:
+        KubeError: the API refuses or does not answer.
+    """
+    there = {secret["metadata"]["name"] for secret in api.list("v1", "Secret", namespace)}
+    return [f"Secret {namespace}/{name} is missing" for name in names if name not in there]
 
 
 def wanted_secret(name: str, namespace: str, instance: str, values: Mapping[str, str]) -> Object:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from miner_cluster.kube.api import NOT_FOUND, ApiError, KubeError
-from miner_cluster.kube.secrets import apply_secret, wanted_secret
+from miner_cluster.kube.secrets import apply_secret, missing_secrets, wanted_secret
 from tests.modules import load_module
 from tests.unit.kube.fake_api import FakeApi
 
@@ -21,6 +21,13 @@ def test_a_secret_is_applied_once_and_then_left_alone() -> None:
     assert apply_secret(api, WANTED, check=False)
     assert not apply_secret(api, WANTED, check=False)
     assert apply_secret(api, wanted_secret("postgres", "data-miner", "lab", {"password": "new"}), check=False)
+
+
+def test_a_secret_that_somebody_deleted_is_named() -> None:
+    api = FakeApi()
+    apply_secret(api, WANTED, check=False)
+    missing = missing_secrets(api, "data-miner", ["postgres", "grafana"])
+    assert missing == ["Secret data-miner/grafana is missing"]
 
 
 def test_what_somebody_added_to_a_secret_goes_again() -> None:
