@@ -9,6 +9,7 @@ import pytest
 from tests.e2e.lab import Lab, Run, deployed_lab
 
 
+@pytest.hookimpl(tryfirst=True)  # before the marks are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let two processes share the work: one the lab with its tests in order, one all that needs no lab."""
     for item in items:
