@@ -73,7 +73,7 @@ unit: venv
 .PHONY: e2e
 e2e: venv ## Build a lab, deploy, break one thing per component, run molecule, tear down
 	scripts/bootstrap lab
-	python -m pytest -v -n 2 --dist loadgroup --durations=0 --durations-min=20 tests/e2e -m "not soak"
+	scripts/e2e
 
 .PHONY: soak
 soak: venv ## The long fault and interruption runs
