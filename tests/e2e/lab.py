@@ -81,10 +81,12 @@ class Lab:
             assert process.stdout is not None
             timer = threading.Timer(timeout_s, os.killpg, (process.pid, signal.SIGKILL))
             timer.start()
-            for line in process.stdout:
-                lines.append(line)
-                sys.stdout.write(line)
-            timer.cancel()
+            try:
+                for line in process.stdout:
+                    lines.append(line)
+                    sys.stdout.write(line)
+            finally:
+                timer.cancel()
         return Run(code=process.returncode, output="".join(lines), seconds=time.monotonic() - started)
 
     def make(self, target: str, *args: str) -> Run:
