@@ -28,15 +28,18 @@ def _labels(node: Mapping[str, Any], variables: Mapping[str, Any] | None) -> dic
     return labels
 
 
-def gpu_runtime(node: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+def gpu_runtime(node: Mapping[str, Any], look: Mapping[str, Any]) -> str:
     """Return the runtime by which a node's pods share its GPU; empty where it has none that can be used.
 
     Args:
         node: of cluster.nodes.
-        found: by preflight, ``gpus`` and what is ``missing``.
+        look: what preflight found on the machine; nothing where nobody has looked.
     """
+    found = (look.get("facts") or {}).get("nvidia")
+    if found is None or found["missing"]:
+        return ""
     has_gpu = bool(found["gpus"]) if node["gpu"] is None else node["gpu"]
-    return "nvidia" if has_gpu and not found["missing"] else ""
+    return "nvidia" if has_gpu else ""
 
 
 class FilterModule:

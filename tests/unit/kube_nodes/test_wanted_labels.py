@@ -43,4 +43,6 @@ def test_the_gpu_label(gpu: bool | None, found: dict[str, Any], label: dict[str,
 def test_pods_share_a_gpu_only_where_it_can_be_used(
     gpu: bool | None, gpus: list[str], missing: list[str], runtime: str
 ) -> None:
-    assert gpu_runtime({"gpu": gpu}, {"gpus": gpus, "missing": missing}) == runtime
+    look = {"facts": {"nvidia": {"gpus": gpus, "missing": missing}}}
+    assert gpu_runtime({"gpu": gpu}, look) == runtime
+    assert gpu_runtime({"gpu": gpu}, {}) == ""
