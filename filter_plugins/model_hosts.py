@@ -8,6 +8,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from miner_cluster.cluster import as_cluster
+from miner_cluster.gpus import found as found_on
 from miner_cluster.model_workers import runs_models
 
 
@@ -20,8 +21,8 @@ def model_hosts(cluster: Mapping[str, Any], found: Mapping[str, Any]) -> list[st
 
 
 def _has_gpu(variables: Mapping[str, Any] | None) -> bool:
-    facts = ((variables or {}).get("_preflight_look") or {}).get("facts")
-    return bool(facts and facts["nvidia"]["gpus"])
+    looked = found_on((variables or {}).get("_preflight_look"))
+    return bool(looked and looked["gpus"])
 
 
 class FilterModule:

@@ -8,6 +8,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from miner_cluster.cluster import GPU_LABEL
+from miner_cluster.gpus import found as found_on
 
 
 def node_labels(nodes: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, dict[str, str | None]]:
@@ -20,10 +21,10 @@ def node_labels(nodes: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str,
 def _labels(node: Mapping[str, Any], variables: Mapping[str, Any] | None) -> dict[str, str | None]:
     labels: dict[str, str | None] = dict(node["labels"])
     if node["gpu"] is None:
-        facts = ((variables or {}).get("_preflight_look") or {}).get("facts")
-        if facts is None:
+        looked = found_on((variables or {}).get("_preflight_look"))
+        if looked is None:
             labels[GPU_LABEL] = None
-        elif facts["nvidia"]["gpus"]:
+        elif looked["gpus"]:
             labels[GPU_LABEL] = "true"
     return labels
 
@@ -35,10 +36,10 @@ def gpu_runtime(node: Mapping[str, Any], look: Mapping[str, Any]) -> str:
         node: of cluster.nodes.
         look: what preflight found on the machine; nothing where nobody has looked.
     """
-    found = (look.get("facts") or {}).get("nvidia")
-    if found is None or found["missing"]:
+    looked = found_on(look)
+    if looked is None or looked["missing"]:
         return ""
-    has_gpu = bool(found["gpus"]) if node["gpu"] is None else node["gpu"]
+    has_gpu = bool(looked["gpus"]) if node["gpu"] is None else node["gpu"]
     return "nvidia" if has_gpu else ""
 
 

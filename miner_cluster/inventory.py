@@ -10,8 +10,6 @@ from data_miner.errors import Problem
 from miner_cluster.cluster import Cluster, resolve_cluster
 from miner_cluster.config_file import load_cluster_file
 
-GROUPS = ("server", "agent", "gpu", "storage_only")
-
 
 class HostVars(TypedDict):
     """The variables of one machine."""
