@@ -13,11 +13,12 @@ ON CONFLICT (project, stage, key, params_hash) DO NOTHING
 RETURNING id;
 
 -- name: claim
--- Lease up to %(limit)s items of a stage, skipping those that others hold and sites that refuse us.
+-- Lease up to %(limit)s items of a stage, skipping those that others hold, paused projects, and sites that refuse us.
 -- The attempt is counted now, so that an item that kills its worker cannot do so for ever.
 WITH next AS (
     SELECT id FROM item
     WHERE stage = %(stage)s AND state = 'ready' AND ready_at <= now()
+        AND NOT EXISTS (SELECT FROM pause WHERE pause.project = item.project AND pause.stage = item.stage)
         AND NOT EXISTS (
             SELECT FROM site_block WHERE site_block.site = item.site AND site_block.blocked_until > now()
         )
@@ -126,3 +127,13 @@ RETURNING id;
 -- name: unfinished
 -- Which of these items may still need their working files.
 SELECT id FROM item WHERE id = ANY(%(ids)s) AND state IN ('ready', 'leased');
+
+-- name: pause
+INSERT INTO pause (project, stage) SELECT %(project)s, unnest(%(stages)s::text[])
+ON CONFLICT DO NOTHING RETURNING stage;
+
+-- name: resume
+DELETE FROM pause WHERE project = %(project)s AND stage = ANY(%(stages)s) RETURNING stage;
+
+-- name: pauses
+SELECT project, stage FROM pause WHERE %(project)s::text IS NULL OR project = %(project)s;
