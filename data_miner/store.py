@@ -148,7 +148,8 @@ class Store:
     ) -> dict[str, Any]:
         """Move a directory of frames into the store; returns the manifest of what is there now.
 
-        If another worker was faster, its directory stays and ours is dropped.
+        If another worker was faster, its directory stays and ours is dropped. One without a manifest, such as
+        pruning leaves, is filled up.
         """
         (directory / MANIFEST).write_text(json.dumps(manifest))
         sync_files(directory.iterdir())
@@ -159,10 +160,12 @@ class Store:
         try:
             directory.rename(target)
         except OSError:
-            if (present := self.read_frames(sha256, params_hash)) is None:
+            if (present := self.read_frames(sha256, params_hash)) is not None:
+                shutil.rmtree(directory, ignore_errors=True)
+                return present
+            if not target.is_dir():
                 raise
-            shutil.rmtree(directory, ignore_errors=True)
-            return present
+            _fill(target, directory)
         sync_directory(target.parent)
         return manifest
 
@@ -177,6 +180,14 @@ class Store:
         target.parent.mkdir(parents=True, exist_ok=True)
         file.replace(target)
         sync_directory(target.parent)
+
+
+def _fill(target: Path, directory: Path) -> None:
+    """Move files into a directory, the manifest last: only then is it taken for complete."""
+    for file in sorted(directory.iterdir(), key=lambda file: (file.name == MANIFEST, file.name)):
+        file.replace(target / file.name)
+    sync_directory(target)
+    directory.rmdir()
 
 
 def sync_files(files: Iterable[Path]) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from data_miner.cli.common import examples
 from data_miner.config import (
     NO_FILE,
     Layer,
@@ -43,20 +44,25 @@ Overrides = Annotated[
 ]
 
 
-@app.command("validate")
+@app.command("validate", epilog=examples("data-miner config validate -c run_configs/demo.yaml"))
 def validate_config(config: RunConfig, overrides: Overrides = None) -> None:
     """Check a run config without touching anything."""
     merged = _load(config, overrides)
     typer.echo(f"{config}: valid, project {validate(merged).project}")
 
 
-@app.command()
+@app.command(epilog=examples("data-miner config show -c run_configs/demo.yaml"))
 def show(config: AnyConfig = None, overrides: Overrides = None) -> None:
     """Print the merged configuration."""
     typer.echo(dump(_load(config, overrides).data), nl=False)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "data-miner config explain extract.fps",
+        "data-miner config explain filter -c run_configs/glass_door.yaml",
+    )
+)
 def explain(
     key: Annotated[str, typer.Argument(help="Such as extract.fps, or a whole section.")],
     config: AnyConfig = None,
@@ -74,7 +80,7 @@ def explain(
         typer.echo(line)
 
 
-@app.command()
+@app.command(epilog=examples("data-miner config diff run_configs/demo.yaml run_configs/glass_door.yaml"))
 def diff(
     one: Annotated[Path, typer.Argument(metavar="A", help="A run config.")],
     two: Annotated[Path, typer.Argument(metavar="B", help="Another one.")],

@@ -12,7 +12,14 @@ from typer.core import TyperGroup
 from data_miner.db.connect import first_line
 from data_miner.errors import ConfigError, MinerError
 
-FAILED, BAD_CONFIG, INTERRUPTED = 1, 2, 130
+FAILED, BAD_CONFIG, DEAD_LETTERS, INTERRUPTED = 1, 2, 3, 130
+
+#: the end of the help
+CODES = (
+    f"Exit codes: 0 done; {FAILED} failed, or there is something to mend or a difference; "
+    f"{BAD_CONFIG} the command line or a configuration is wrong; {DEAD_LETTERS} a run ended, but some items "
+    f"failed for good; {INTERRUPTED} interrupted."
+)
 
 
 class MinerGroup(TyperGroup):

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from data_miner.config import Stage
 from data_miner.db.projects import Status
+from data_miner.db.rates import Rate
 from data_miner.queue.items import State
 
+Rates = Mapping[tuple[str, str], Rate]
+Paused = Mapping[str, Sequence[Stage]]
+
 _COLUMNS = (State.READY, State.LEASED, State.DONE, State.SKIPPED, State.DEAD)
+_BAR = 16
 _GIB = 1 << 30
 _MIB = 1 << 20
 
@@ -37,7 +45,7 @@ def node_counts(status: Status, project: str) -> dict[str, dict[str, int]]:
     return counts
 
 
-def status_json(status: Status) -> dict[str, Any]:
+def status_json(status: Status, rates: Rates, paused: Paused) -> dict[str, Any]:
     """Return the status for programs; projects by name."""
     return {
         "projects": {
@@ -47,6 +55,10 @@ def status_json(status: Status) -> dict[str, Any]:
                 "frames": project["frames"],
                 "stages": stage_counts(status, project["project"]),
                 "nodes": node_counts(status, project["project"]),
+                "rates": {
+                    stage: asdict(rate) for (name, stage), rate in rates.items() if name == project["project"]
+                },
+                "paused": list(paused.get(project["project"], [])),
             }
             for project in status.projects
         },
@@ -55,25 +67,57 @@ def status_json(status: Status) -> dict[str, Any]:
     }
 
 
-def print_status(status: Status, console: Console) -> None:
+def print_status(status: Status, rates: Rates, paused: Paused, console: Console) -> None:
     """Print the status for people."""
     if not status.projects:
         console.print("No projects yet: the monitor adds the one in its configuration when it starts.")
     for project in status.projects:
         name = project["project"]
         title = f"{name}: {project['videos']} videos, {size(project['bytes'])}, {project['frames']} frames"
-        table = Table("stage", title=title, title_justify="left")
-        for state in _COLUMNS:
-            table.add_column(state.value, justify="right")
-        for stage, counts in stage_counts(status, name).items():
-            table.add_row(stage, *(_cell(state, counts[state.value]) for state in _COLUMNS))
-        console.print(table)
+        console.print(stage_table(status, name, rates, paused.get(name, ()), title=title))
         for node, done in node_counts(status, name).items():
             console.print(f"  {node} did " + ", ".join(f"{stage} {number}" for stage, number in done.items()))
     _print_workers(status, console)
     for site in status.blocked_sites:
         text = f"{site['site']} refuses us, next try in {site['seconds']:.0f} s: {site['reason']}"
         console.print(escape(text))
+
+
+def stage_table(
+    status: Status, project: str, rates: Rates, paused: Sequence[Stage], *, title: str | None = None
+) -> Table:
+    """Return a project's stages as a table: a bar for what is finished, the numbers, and how fast it goes."""
+    table = Table("stage", "progress", title=title, title_justify="left")
+    for state in _COLUMNS:
+        table.add_column(state.value, justify="right")
+    table.add_column("a minute", justify="right")
+    table.add_column("left", justify="right")
+    for stage, counts in stage_counts(status, project).items():
+        total = sum(counts.values())
+        finished = total - counts[State.READY] - counts[State.LEASED]
+        rate = rates.get((project, stage))
+        table.add_row(
+            stage,
+            ProgressBar(total=total, completed=finished, width=_BAR),
+            *(_cell(state, counts[state.value]) for state in _COLUMNS),
+            f"{rate.per_minute:g}" if rate and rate.per_minute else "·",
+            "paused" if stage in paused else _left(rate, total - finished),
+        )
+    return table
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time as people read it."""
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _left(rate: Rate | None, waiting: int) -> str:
+    if not waiting:
+        return "·"
+    return "?" if rate is None or rate.eta_s is None else duration(rate.eta_s)
 
 
 def size(size_bytes: int) -> str:

@@ -32,13 +32,18 @@ def find_model(name: str, models_dir: Path) -> Path:
     Raises:
         ModelMissingError: it can't be had; names the command that fetches it.
     """
-    own = os.environ.get(OWN)
-    for directory in (Path(name), models_dir / name, *([Path(own) / name] if own else [])):
-        if (directory / CONFIG).is_file():
-            return directory
+    if local := find_local(name, models_dir):
+        return local
     if name.startswith(("/", "./", "../")):
         raise ModelMissingError(f"model {name}: there is no {name}/{CONFIG}; copy a saved model there")
     return _from_hub(name, models_dir)
+
+
+def find_local(name: str, models_dir: Path) -> Path | None:
+    """Return the directory of a model that was put somewhere, or None."""
+    own = os.environ.get(OWN)
+    places = (Path(name), models_dir / name, *([Path(own) / name] if own else []))
+    return next((place for place in places if (place / CONFIG).is_file()), None)
 
 
 def _from_hub(name: str, models_dir: Path) -> Path:

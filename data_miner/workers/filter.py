@@ -35,9 +35,9 @@ def run(job: Job) -> Outcome:
     item = job.item
     frames_hash = item.params["frames"]
     params = _config(item.params, batch_size=job.config.filter.batch_size)
-    prompts = [*params.positive_prompts, *params.negative_prompts]
-    scores_hash = params_hash({"model": params.model, "prompts": prompts})
-    scores = job.findings.scores(item.key, frames_hash=frames_hash, scores_hash=scores_hash)
+    prompts = all_prompts(params)
+    kept_under = scores_hash(params)
+    scores = job.findings.scores(item.key, frames_hash=frames_hash, scores_hash=kept_under)
     if scores is None:
         scores = _score(job, frames_hash, params, prompts)
     reasons = [rejection(row, params) for row in scores.values]
@@ -46,7 +46,7 @@ def run(job: Job) -> Outcome:
         sha256=item.key,
         frames_hash=frames_hash,
         scores=scores,
-        scores_hash=scores_hash,
+        scores_hash=kept_under,
         passed_ms=passed,
     )
     following = [dedup.item_for(job.config, item.key, frames_hash, item.params_hash)] if passed else []
@@ -59,6 +59,16 @@ def run(job: Job) -> Outcome:
         records=[filtered],
         next_items=following if Stage.DEDUP in job.config.stages else [],
     )
+
+
+def all_prompts(params: FilterConfig) -> list[str]:
+    """Return the prompts in the order of scores: the positive ones first."""
+    return [*params.positive_prompts, *params.negative_prompts]
+
+
+def scores_hash(params: FilterConfig) -> str:
+    """Return what stands for all that raw scores depend on besides the frames."""
+    return params_hash({"model": params.model, "prompts": all_prompts(params)})
 
 
 def rejection(scores: Sequence[float], params: FilterConfig) -> str | None:

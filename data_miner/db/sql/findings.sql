@@ -112,12 +112,18 @@ ON CONFLICT DO NOTHING;
 
 -- name: framesets
 -- Videos of a project whose frames were cut with given parameters, for seeding the filter.
-SELECT video FROM frameset WHERE project = %(project)s AND params_hash = %(params_hash)s ORDER BY video;
+SELECT video FROM frameset
+WHERE project = %(project)s AND params_hash = %(params_hash)s AND pruned_at IS NULL ORDER BY video;
 
 -- name: videos_passed
 -- Videos with frames that pass given filter parameters, for seeding dedup.
-SELECT video FROM filtered
-WHERE project = %(project)s AND params_hash = %(params_hash)s AND cardinality(passed_ms) > 0 ORDER BY video;
+SELECT filtered.video FROM filtered
+JOIN frameset
+    ON frameset.project = filtered.project AND frameset.video = filtered.video
+        AND frameset.params_hash = filtered.frames_hash
+WHERE filtered.project = %(project)s AND filtered.params_hash = %(params_hash)s
+    AND cardinality(filtered.passed_ms) > 0 AND frameset.pruned_at IS NULL
+ORDER BY filtered.video;
 
 -- name: kept_frames
 -- What a project keeps with given dedup parameters and no detect item with given parameters covers, for seeding.

@@ -59,3 +59,21 @@ WHERE blocked_until > now() ORDER BY site;
 SELECT id, stage, key, attempts, error FROM item
 WHERE project = %(project)s AND state = 'dead'
 ORDER BY finished_at DESC LIMIT %(limit)s;
+
+-- name: rates
+-- What was finished within the last %(window_s)s seconds, since when, and what waits.
+SELECT project, stage, sum(finished)::bigint AS finished, sum(waiting)::bigint AS waiting,
+    max(span_s)::float AS span_s
+FROM (
+    SELECT project, stage, count(*) AS finished, 0 AS waiting, extract(epoch FROM now() - min(finished_at)) AS span_s
+    FROM item
+    WHERE state IN ('done', 'skipped') AND finished_at > now() - %(window_s)s * interval '1 second'
+        AND (%(project)s::text IS NULL OR project = %(project)s)
+    GROUP BY project, stage
+    UNION ALL
+    SELECT project, stage, 0, count(*), NULL FROM item
+    WHERE state IN ('ready', 'leased') AND (%(project)s::text IS NULL OR project = %(project)s)
+    GROUP BY project, stage
+) AS part
+GROUP BY project, stage
+ORDER BY project, stage;

@@ -14,7 +14,8 @@ SET video = excluded.video, url = excluded.url, metadata = excluded.metadata;
 INSERT INTO frameset (project, video, params_hash, path, frames, width, height)
 VALUES (%(project)s, %(video)s, %(params_hash)s, %(path)s, %(frames)s, %(width)s, %(height)s)
 ON CONFLICT (project, video, params_hash) DO UPDATE
-SET path = excluded.path, frames = excluded.frames, width = excluded.width, height = excluded.height;
+SET path = excluded.path, frames = excluded.frames, width = excluded.width, height = excluded.height,
+    pruned_at = NULL;
 
 -- name: project_videos
 -- Every video that a project has, for seeding a stage whose parameters changed.

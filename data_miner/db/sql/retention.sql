@@ -1,0 +1,53 @@
+-- Queries of data_miner.db.retention: what a project alone has, and removing it.
+
+-- name: project_counts
+SELECT
+    (SELECT count(*) FROM item WHERE project = %(project)s) AS items,
+    (SELECT count(*) FROM item WHERE project = %(project)s AND state = 'leased') AS leased;
+
+-- name: own_videos
+-- Videos that no other project found too.
+SELECT sha256, path FROM video
+WHERE EXISTS (SELECT FROM video_origin WHERE project = %(project)s AND video = video.sha256)
+    AND NOT EXISTS (SELECT FROM video_origin WHERE project <> %(project)s AND video = video.sha256)
+ORDER BY sha256;
+
+-- name: own_framesets
+-- Frames that no other project has cut in the same way, for they would share the directory.
+SELECT mine.video, mine.params_hash, mine.path FROM frameset AS mine
+WHERE mine.project = %(project)s
+    AND NOT EXISTS (
+        SELECT FROM frameset AS other
+        WHERE other.project <> mine.project AND other.video = mine.video
+            AND other.params_hash = mine.params_hash AND other.pruned_at IS NULL
+    )
+ORDER BY mine.video, mine.params_hash;
+
+-- name: old_framesets
+-- Those of them that were cut long ago, that nobody pruned, and whose video nobody works on.
+SELECT mine.video, mine.params_hash, mine.path FROM frameset AS mine
+WHERE mine.project = %(project)s AND mine.pruned_at IS NULL
+    AND mine.created_at < now() - %(days)s * interval '1 day'
+    AND NOT EXISTS (
+        SELECT FROM frameset AS other
+        WHERE other.project <> mine.project AND other.video = mine.video
+            AND other.params_hash = mine.params_hash AND other.pruned_at IS NULL
+    )
+    AND NOT EXISTS (
+        SELECT FROM item
+        WHERE item.project = mine.project AND item.key = mine.video AND item.state IN ('ready', 'leased')
+    )
+ORDER BY mine.video, mine.params_hash;
+
+-- name: note_pruned
+UPDATE frameset SET pruned_at = now()
+WHERE project = %(project)s AND video = %(video)s AND params_hash = %(params_hash)s;
+
+-- name: delete_project
+DELETE FROM project WHERE name = %(project)s;
+
+-- name: delete_videos
+DELETE FROM video
+WHERE sha256 = ANY(%(videos)s)
+    AND NOT EXISTS (SELECT FROM video_origin WHERE video_origin.video = video.sha256)
+    AND NOT EXISTS (SELECT FROM frameset WHERE frameset.video = video.sha256);

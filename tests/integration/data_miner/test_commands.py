@@ -1,0 +1,89 @@
+"""Steering projects from the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from data_miner.config import Stage
+from data_miner.db.connect import Connection
+from data_miner.queue.leases import bury
+from data_miner.queue.pauses import paused
+
+from .commands import Commands
+from .factories import add_items, take
+
+
+@pytest.fixture
+def commands(database: str) -> Commands:
+    return Commands(database)
+
+
+def test_pause_and_resume_say_what_is_paused(db: Connection, commands: Commands) -> None:
+    add_items(db, 1)
+    assert commands.json("pause", "p", "--stage", "download") == {"paused": ["download"]}
+    assert commands.run("pause", "p", "--stage", "detect").stdout == "p: paused: download, detect\n"
+    assert take(db) == []
+    assert commands.run("resume", "p").stdout == "p: nothing is paused\n"
+    assert paused(db) == {}
+
+
+def test_status_shows_what_is_paused_and_how_long_the_rest_takes(db: Connection, commands: Commands) -> None:
+    add_items(db, 4)
+    db.execute(
+        "UPDATE item SET state = 'done', finished_at = now() - interval '1 min' WHERE key IN ('a0', 'a1')"
+    )
+    (rate,) = commands.json("status")["projects"]["p"]["rates"].values()
+    assert rate["per_minute"] == pytest.approx(2, abs=0.2)
+    assert rate["eta_s"] == pytest.approx(60, abs=6)
+    commands.run("pause", "p", "--stage", "download")
+    (row,) = [line for line in commands.run("status").stdout.splitlines() if "│ download" in line]
+    assert "paused" in row
+
+
+def test_retry_of_one_stage_leaves_the_others(db: Connection, commands: Commands) -> None:
+    add_items(db, 1)
+    add_items(db, 1, stage=Stage.EXTRACT)
+    bury(db, take(db)[0], "HTTP 404")
+    db.execute("UPDATE item SET state = 'dead' WHERE stage = 'extract'")
+    assert [row["error"] for row in commands.json("failed", "p")].count("HTTP 404") == 1
+    assert commands.json("retry", "p", "--stage", "download") == {"ready": 1}
+    assert [row["stage"] for row in commands.json("failed", "p")] == ["extract"]
+
+
+def test_projects_are_listed(db: Connection, commands: Commands) -> None:
+    for name in ("b", "a"):
+        add_items(db, 1, project=name)
+    assert commands.json("projects") == ["a", "b"]
+
+
+def test_the_shell_offers_projects(db: Connection, commands: Commands) -> None:
+    for name in ("door", "desk", "other"):
+        add_items(db, 1, project=name)
+    environment = {
+        "_DATA_MINER_COMPLETE": "complete_bash",
+        "COMP_WORDS": "data-miner retry d",
+        "COMP_CWORD": "2",
+    }
+    assert commands.run(environment=environment, check=False).stdout.split() == ["desk", "door"]
+
+
+def test_doctor_names_the_remedy_and_fails(commands: Commands, tmp_path: Path) -> None:
+    config = tmp_path / "run.yaml"
+    config.write_text(
+        f"project: p\noutput_dir: {tmp_path / 'file' / 'out'}\nurls: [http://x.example/a.mp4]\n"
+    )
+    (tmp_path / "file").touch()
+    done = commands.run(
+        "doctor", "-c", str(config), check=False, environment={"DATABASE_URL": "postgresql://127.0.0.1:1/x"}
+    )
+    assert done.returncode == 1
+    assert done.stdout.count("mend") == 2
+    assert "choose another output_dir" in " ".join(done.stdout.replace("│", " ").split())
+
+
+def test_doctor_is_content_where_all_is_well(commands: Commands, tmp_path: Path) -> None:
+    config = tmp_path / "run.yaml"
+    config.write_text(f"project: p\noutput_dir: {tmp_path / 'out'}\nurls: [http://x.example/a.mp4]\n")
+    assert all(one["ok"] for one in commands.json("doctor", "-c", str(config)))

@@ -1,0 +1,123 @@
+"""Removing projects and old frames: what others need stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from data_miner.config import AppConfig
+from data_miner.db.connect import Connection
+from data_miner.errors import MinerError
+from data_miner.queue.items import State
+from data_miner.retention import delete_project, plan_deletion, plan_pruning, prune
+from data_miner.store import Store
+
+from .commands import Commands
+from .factories import add_items, take
+from .pipeline import Pipeline
+from .site import Site, make_video
+from .test_model_stages import settings
+
+
+def frames(pipeline: Pipeline) -> list[Path]:
+    return [path for path in pipeline.files("frames") if path.suffix == ".jpg"]
+
+
+@pytest.fixture
+def store(pipeline: Pipeline) -> Store:
+    return Store(pipeline.root, mount=None)
+
+
+@pytest.fixture
+def mined(pipeline: Pipeline, site: Site) -> AppConfig:
+    """A project with two near duplicates, of which a few frames are kept."""
+    urls = [site.add("/a.mp4", make_video()), site.add("/b.mp4", make_video(seconds=1.9))]
+    config = pipeline.config(urls=urls, **settings())
+    pipeline.run(config)
+    return config
+
+
+def test_a_project_goes_with_its_files(pipeline: Pipeline, store: Store, mined: AppConfig) -> None:
+    planned = plan_deletion(pipeline.db, store, "p")
+    assert planned.files == len(pipeline.files("")) > 0
+    assert delete_project(pipeline.db, store, "p", wait_s=0) == planned
+    assert pipeline.files("") == []
+    for table in ("project", "item", "video", "frameset", "dedup_frame", "object_box", "pause"):
+        assert pipeline.db.execute(f"SELECT FROM {table}").fetchall() == []
+
+
+def test_what_another_project_has_too_stays(pipeline: Pipeline, site: Site, store: Store) -> None:
+    both, own = site.add("/a.mp4", make_video()), site.add("/b.mp4", make_video(shade=9))
+    pipeline.run(pipeline.config(project="other", urls=[both]))
+    before = pipeline.files("")
+    pipeline.run(pipeline.config(project="mine", urls=[both, own]))
+    delete_project(pipeline.db, store, "mine", wait_s=0)
+    assert pipeline.files("") == before
+    pipeline.run(pipeline.config(project="mine", urls=[both, own]))
+    assert {state for state, _ in pipeline.items().values()} == {State.DONE}
+
+
+def test_a_project_that_is_worked_on_stays_paused(db: Connection, store: Store) -> None:
+    add_items(db, 2)
+    take(db)
+    with pytest.raises(MinerError, match="still work on 1 items"):
+        delete_project(db, store, "p", wait_s=0)
+    assert take(db) == []
+
+
+def test_old_frames_that_the_dataset_does_without_go(
+    pipeline: Pipeline, store: Store, mined: AppConfig
+) -> None:
+    kept = {
+        store.root / "frames" / row["video"] / row["frames_hash"] / f"{row['time_ms']:09d}.jpg"
+        for row in pipeline.db.execute("SELECT * FROM dedup_frame WHERE kept").fetchall()
+    }
+    assert plan_pruning(pipeline.db, store, mined, days=1).paths == []
+    before = len(frames(pipeline))
+    removal = prune(pipeline.db, store, mined, days=0)
+    assert set(frames(pipeline)) == kept
+    assert removal.files >= before - len(kept) > 0
+    assert prune(pipeline.db, store, mined, days=0).files == 0
+
+
+def test_pruned_frames_are_not_asked_for_when_thresholds_change(
+    pipeline: Pipeline, store: Store, site: Site, mined: AppConfig
+) -> None:
+    prune(pipeline.db, store, mined, days=0)
+    pipeline.run(pipeline.config(urls=mined.urls, **settings(filter={"threshold": 0.85})))
+    assert {state for state, _ in pipeline.items().values()} == {State.DONE}
+
+
+def test_another_project_may_cut_pruned_frames_again(
+    pipeline: Pipeline, store: Store, mined: AppConfig
+) -> None:
+    before = frames(pipeline)
+    prune(pipeline.db, store, mined, days=0)
+    pipeline.run(pipeline.config(project="other", urls=mined.urls, extract={"fps": 10, "jpeg_quality": 95}))
+    assert frames(pipeline) == before
+    assert {state for state, _ in pipeline.items().values()} == {State.DONE}
+
+
+def test_a_dry_run_removes_nothing(pipeline: Pipeline, database: str, mined: AppConfig) -> None:
+    commands, before = Commands(database), pipeline.files("")
+    assert commands.json("prune", "p", "--days", "0", "--dry-run")["files"] > 0
+    assert commands.json("delete-project", "p", "--dry-run")["files"] == len(before)
+    assert pipeline.files("") == before
+    assert commands.json("projects") == ["p"]
+    assert commands.run("delete-project", "p", check=False).returncode == 1  # nobody said yes
+    assert commands.json("projects") == ["p"]
+    assert commands.json("delete-project", "p", "--yes")["files"] == len(before)
+    assert commands.json("projects") == []
+
+
+def test_the_project_that_a_cluster_is_deployed_with_is_not_removed(
+    pipeline: Pipeline, database: str, mined: AppConfig, tmp_path: Path
+) -> None:
+    mounted = tmp_path / "config.yaml"
+    mounted.write_text(mined.model_dump_json(exclude_none=True))
+    done = Commands(database).run(
+        "delete-project", "p", "--yes", check=False, environment={"DATA_MINER_CONFIG": str(mounted)}
+    )
+    assert done.returncode == 1
+    assert "deploy another one first" in done.stderr
