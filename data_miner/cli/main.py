@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from data_miner.cli import config as config_commands
-from data_miner.cli import doctor, projects, remove
+from data_miner.cli import doctor, export, projects, remove
 from data_miner.cli.common import examples, load_config
 from data_miner.cli.errors import CODES, MinerGroup
 from data_miner.db.connect import connect_patiently, database_url
@@ -24,6 +24,7 @@ app = typer.Typer(
 db = typer.Typer(no_args_is_help=True, help="The database's schema.")
 
 projects.register(app)
+export.register(app)
 remove.register(app)
 doctor.register(app)
 app.add_typer(config_commands.app, name="config")

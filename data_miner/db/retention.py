@@ -27,6 +27,12 @@ def item_counts(connection: Connection, project: str) -> tuple[int, int]:
     return (row["items"], row["leased"]) if row else (0, 0)
 
 
+def unfinished_items(connection: Connection, project: str) -> int:
+    """Return how many items are still to be done."""
+    row = connection.execute(_SQL["project_counts"], {"project": project}).fetchone()
+    return int(row["unfinished"]) if row else 0
+
+
 def own_videos(connection: Connection, project: str) -> dict[str, str]:
     """Return the path of each video that no other project found, by sha256."""
     rows = connection.execute(_SQL["own_videos"], {"project": project}).fetchall()

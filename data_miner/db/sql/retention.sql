@@ -3,7 +3,8 @@
 -- name: project_counts
 SELECT
     (SELECT count(*) FROM item WHERE project = %(project)s) AS items,
-    (SELECT count(*) FROM item WHERE project = %(project)s AND state = 'leased') AS leased;
+    (SELECT count(*) FROM item WHERE project = %(project)s AND state = 'leased') AS leased,
+    (SELECT count(*) FROM item WHERE project = %(project)s AND state IN ('ready', 'leased')) AS unfinished;
 
 -- name: own_videos
 -- Videos that no other project found too.

@@ -1,0 +1,123 @@
+"""Writing a dataset to a directory: whole, or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from data_miner.dataset.coco import IMAGES, coco
+from data_miner.dataset.documents import card, config_text, contact_sheet
+from data_miner.dataset.gather import Dataset, DatasetFrame
+from data_miner.errors import MinerError
+from data_miner.store import sync_directory, sync_files
+
+#: what every export has, written last; tells it from other directories
+SUMMARY = "dataset.json"
+
+
+class Format(StrEnum):
+    """What a dataset is written as; the images come with the first."""
+
+    COCO = "coco"
+    PARQUET = "parquet"
+    HTML = "html"
+
+
+def export(
+    dataset: Dataset,
+    target: Path,
+    formats: Sequence[Format],
+    *,
+    copy: bool = False,
+    replace: bool = False,
+    tick: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:
+    """Write a dataset to a directory of its own and return what its summary says.
+
+    It is written beside the target and moved there when it is complete.
+
+    Args:
+        dataset: what to write.
+        target: the directory; made here.
+        formats: what to write it as.
+        copy: make copies of the pictures also where links to the store would do.
+        replace: an earlier export at the same place.
+        tick: called for each picture.
+
+    Raises:
+        MinerError: something is in the way.
+    """
+    target = target.absolute()
+    if not replace and target.exists():
+        raise MinerError(f"{target} exists; choose another directory, or --replace an earlier export there")
+    if target.exists() and not (target / SUMMARY).is_file():
+        raise MinerError(f"{target} holds no earlier export ({SUMMARY}), so it is not replaced")
+    partial = target.with_name(f"{target.name}.partial")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        summary = _write(dataset, partial, formats, copy=copy, tick=tick)
+        _move(partial, target)
+    except OSError as error:
+        raise MinerError(f"{error.filename or target}: {error.strerror}; {target} is as it was") from error
+    return summary
+
+
+def _write(
+    dataset: Dataset, directory: Path, formats: Sequence[Format], *, copy: bool, tick: Callable[[], None]
+) -> dict[str, Any]:
+    if Format.COCO in formats:
+        images = directory / IMAGES
+        images.mkdir()
+        for frame in dataset.frames:
+            _add_image(frame, images / frame.name, copy=copy)
+            tick()
+        (directory / "annotations.json").write_text(json.dumps(coco(dataset)), "utf-8")
+    if Format.PARQUET in formats:
+        from data_miner.dataset.tables import write_parquet  # noqa: PLC0415 - pyarrow is slow to import
+
+        write_parquet(dataset, directory / "frames.parquet")
+    if Format.HTML in formats:
+        (directory / "contact_sheet.html").write_text(contact_sheet(dataset), "utf-8")
+    (directory / "README.md").write_text(card(dataset), "utf-8")
+    (directory / "config.yaml").write_text(config_text(dataset), "utf-8")
+    summary = {
+        "project": dataset.config.project,
+        "config_hash": dataset.config_hash,
+        "created_at": dataset.created_at.isoformat(),
+        "formats": [one.value for one in formats],
+        "frames": len(dataset.frames),
+        "videos": dataset.videos,
+        "objects": sum(len(frame.objects) for frame in dataset.frames),
+    }
+    (directory / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", "utf-8")
+    sync_files(file for file in directory.iterdir() if file.is_file())
+    sync_directory(directory)
+    return summary
+
+
+def _add_image(frame: DatasetFrame, target: Path, *, copy: bool) -> None:
+    if not copy:
+        try:
+            os.link(frame.source, target)
+        except OSError:  # another file system, or one that knows no links
+            pass
+        else:
+            return
+    shutil.copyfile(frame.source, target)
+
+
+def _move(partial: Path, target: Path) -> None:
+    """Put a complete export in place; an earlier one goes when the new one is there."""
+    old = target.with_name(f"{target.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    partial.rename(target)
+    sync_directory(target.parent)
+    shutil.rmtree(old, ignore_errors=True)

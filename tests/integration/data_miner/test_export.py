@@ -1,0 +1,171 @@
+"""An exported dataset, opened with the tools that others use."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+from pycocotools.coco import COCO
+
+from data_miner.config import AppConfig
+from data_miner.dataset.export import Format, export
+from data_miner.dataset.gather import Dataset, gather
+from data_miner.errors import MinerError
+from data_miner.store import Store
+
+from .commands import Commands
+from .pipeline import Pipeline
+from .site import Site, make_video
+from .test_model_stages import settings
+
+
+@pytest.fixture
+def mined(pipeline: Pipeline, site: Site) -> AppConfig:
+    urls = [site.add("/a.mp4", make_video()), site.add("/b.mp4", make_video(seconds=1.9))]
+    config = pipeline.config(urls=urls, **settings())
+    pipeline.run(config)
+    return config
+
+
+@pytest.fixture
+def dataset(pipeline: Pipeline, mined: AppConfig) -> Dataset:
+    return gather(pipeline.db, Store(pipeline.root, mount=None), mined)
+
+
+@pytest.fixture
+def directory(tmp_path: Path, dataset: Dataset) -> Path:
+    export(dataset, tmp_path / "set", list(Format))
+    return tmp_path / "set"
+
+
+def test_pycocotools_reads_every_box_and_picture(directory: Path, dataset: Dataset) -> None:
+    with redirect_stdout(io.StringIO()):
+        coco = COCO(str(directory / "annotations.json"))
+    assert [category["name"] for category in coco.loadCats(coco.getCatIds())] == ["thing"]
+    assert len(coco.getImgIds()) == len(dataset.frames) > 1
+    for image in coco.loadImgs(coco.getImgIds()):
+        with Image.open(directory / image["file_name"]) as picture:
+            assert picture.size == (image["width"], image["height"]) == (64, 48)
+        (found,) = coco.loadAnns(coco.getAnnIds(imgIds=[image["id"]]))
+        assert found["bbox"] == [16, 12, 32, 24]
+        assert found["area"] == 32 * 24
+
+
+def test_only_frames_of_the_dataset_are_exported(pipeline: Pipeline, directory: Path) -> None:
+    rows = pipeline.db.execute("SELECT video, time_ms FROM dedup_frame WHERE kept").fetchall()
+    wanted = {f"{row['video'][:16]}_{row['time_ms']:09d}.jpg" for row in rows}
+    assert {file.name for file in (directory / "images").iterdir()} == wanted
+
+
+def test_parquet_has_the_source_scores_and_boxes_of_each_frame(directory: Path, mined: AppConfig) -> None:
+    table = pq.read_table(directory / "frames.parquet")
+    rows = table.to_pylist()
+    assert table.schema.metadata[b"project"] == b"p"
+    assert {row["source_url"] for row in rows} <= set(mined.urls)
+    assert all(score["prompt"] == "dark" and score["score"] >= 0.9 for row in rows for score in row["scores"])
+    assert all(len(row["scores"]) == len(row["objects"]) == 1 for row in rows)
+    assert sum(row["stands_for"] for row in rows) > 0
+
+
+def test_the_contact_sheet_needs_no_other_file(directory: Path, dataset: Dataset) -> None:
+    page = (directory / "contact_sheet.html").read_text()
+    sources = re.findall(r'src="([^"]*)"', page)
+    assert len(sources) == len(dataset.frames)
+    assert all(source.startswith("data:image/jpeg;base64,") for source in sources)
+    assert page.count("<rect") == len(dataset.frames)
+    assert "<script" not in page
+
+
+def test_the_card_names_sources_models_thresholds_and_configuration(
+    directory: Path, dataset: Dataset
+) -> None:
+    text = (directory / "README.md").read_text()
+    for said in ("`m`", "`d`", "0.9", "0.999", dataset.config_hash, *(frame.url for frame in dataset.frames)):
+        assert said in text
+    assert "not stated by the site" in text
+    assert "positive_prompts" in (directory / "config.yaml").read_text()
+
+
+def test_pictures_are_links_unless_copies_are_wanted(
+    directory: Path, dataset: Dataset, tmp_path: Path
+) -> None:
+    export(dataset, tmp_path / "copies", [Format.COCO], copy=True)
+    name, source = dataset.frames[0].name, dataset.frames[0].source
+    assert (directory / "images" / name).samefile(source)
+    assert not (tmp_path / "copies/images" / name).samefile(source)
+    assert (tmp_path / "copies/images" / name).read_bytes() == source.read_bytes()
+
+
+def test_a_hostile_title_stays_text(pipeline: Pipeline, mined: AppConfig, tmp_path: Path) -> None:
+    title = "<script>alert(1)</script>|x"
+    pipeline.db.execute("UPDATE video_origin SET metadata = jsonb_build_object('title', %s::text)", [title])
+    dataset = gather(pipeline.db, Store(pipeline.root, mount=None), mined)
+    export(dataset, tmp_path / "set", [Format.HTML])
+    assert "<script" not in (tmp_path / "set/contact_sheet.html").read_text()
+    assert "&lt;script>alert(1)&lt;/script>\\|x" in (tmp_path / "set/README.md").read_text()
+
+
+def test_an_interrupted_export_is_not_taken_for_a_good_one(
+    dataset: Dataset, directory: Path, tmp_path: Path
+) -> None:
+    before = (directory / "dataset.json").read_text()
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export(dataset, tmp_path / "new", list(Format), tick=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        export(dataset, directory, list(Format), replace=True, tick=interrupt)
+    assert not (tmp_path / "new").exists()
+    assert (directory / "dataset.json").read_text() == before
+    export(dataset, tmp_path / "new", list(Format))
+    assert not (tmp_path / "new.partial").exists()
+
+
+def test_only_an_earlier_export_is_replaced_and_only_when_asked(
+    dataset: Dataset, directory: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(MinerError, match="exists; choose another directory"):
+        export(dataset, directory, [Format.HTML])
+    export(dataset, directory, [Format.HTML], replace=True)
+    assert not (directory / "images").exists()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/letter.txt").touch()
+    with pytest.raises(MinerError, match="holds no earlier export"):
+        export(dataset, tmp_path / "mine", [Format.HTML], replace=True)
+    assert (tmp_path / "mine/letter.txt").exists()
+
+
+@pytest.mark.parametrize(("stages", "frames"), [(3, 39), (4, 22)])
+def test_a_project_may_end_earlier(pipeline: Pipeline, site: Site, stages: int, frames: int) -> None:
+    urls = [site.add("/a.mp4", make_video()), site.add("/b.mp4", make_video(seconds=1.9))]
+    all_stages = settings()
+    config = pipeline.config(urls=urls, **all_stages | {"stages": all_stages["stages"][:stages]})
+    pipeline.run(config)
+    assert len(gather(pipeline.db, Store(pipeline.root, mount=None), config).frames) == frames
+
+
+def test_a_frame_that_is_gone_ends_the_export(pipeline: Pipeline, dataset: Dataset, mined: AppConfig) -> None:
+    dataset.frames[0].source.unlink()
+    with pytest.raises(MinerError, match="not in the store any more"):
+        gather(pipeline.db, Store(pipeline.root, mount=None), mined)
+
+
+def test_the_command_exports_and_says_what(
+    database: str, mined: AppConfig, dataset: Dataset, tmp_path: Path
+) -> None:
+    commands, target = Commands(database), tmp_path / "made"
+    summary = commands.json("export", "p", "--to", str(target), "--format", "coco,parquet")
+    assert summary["frames"] == len(dataset.frames)
+    assert json.loads((target / "dataset.json").read_text())["formats"] == ["coco", "parquet"]
+    assert not (target / "contact_sheet.html").exists()
+    done = commands.run("export", "p", "--to", str(target), check=False)
+    assert (done.returncode, "--replace" in done.stderr) == (1, True)
+    assert commands.run("export", "p", "--to", "x", "--format", "yolo", check=False).returncode == 2
