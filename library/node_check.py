@@ -22,7 +22,9 @@ options:
     elements: int
     default: []
   volume_dir:
-    description: The directory of SeaweedFS's volumes, whose files count as space that is already ours.
+    description: >-
+      The directory of SeaweedFS's volumes, which are counted, and whose files count as space that is
+      already ours.
     type: path
   data_dirs:
     description: Directories of data of which one machine only should have any.
@@ -50,9 +52,9 @@ facts:
   description:
     - C(uid), C(python) (major and minor), C(os) (id and version), C(os_name), C(arch), C(cores),
       C(memory_bytes), C(time_s), C(fuse), C(systemd).
-    - C(disks), of each path the C(device) and its C(free_bytes) and C(total_bytes); C(volume_bytes);
-      C(data_dirs), those of the given ones that something lies in; C(recorded_data), directories of data
-      that we made and that something lies in.
+    - C(disks), of each path the C(device) and its C(free_bytes) and C(total_bytes); C(volume_bytes) and
+      C(volumes); C(data_dirs), those of the given ones that something lies in; C(recorded_data), directories
+      of data that we made and that something lies in.
     - C(ports), of each wanted port that something listens on, who that is and whether it is C(k3s).
     - C(nvidia), the C(gpus) (PCI addresses, or device nodes of the driver where the bus can't be seen) and
       what is C(missing) before containers can use one, a sentence each with the remedy.
@@ -167,6 +169,14 @@ def files_bytes(directory: str) -> int:
         return 0
 
 
+def count_volumes(directory: str) -> int:
+    """Return how many volumes of SeaweedFS lie in a directory."""
+    try:
+        return sum(1 for path in Path(directory).iterdir() if path.suffix == ".dat")
+    except OSError:
+        return 0
+
+
 def open_files(process: Path) -> list[str]:
     """Return what the descriptors of a process of /proc point to, as far as they stay open meanwhile."""
     found = []
@@ -238,6 +248,7 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
         "data_dirs": [path for path in params["data_dirs"] if holds_something(path)],
         "recorded_data": [path for path in recorded_data(read(params["record"])) if holds_something(path)],
         "volume_bytes": files_bytes(params["volume_dir"]) if params["volume_dir"] else 0,
+        "volumes": count_volumes(params["volume_dir"]) if params["volume_dir"] else 0,
         "ports": {
             str(port): who for port, who in owners({inode: port for port, inode in held.items()}).items()
         },

@@ -25,6 +25,7 @@ from miner_cluster.config_model import (
     Storage,
     Worker,
 )
+from miner_cluster.seaweedfs import replication
 from miner_cluster.value_types import dns_label
 
 #: the checkout, in which .state/ lies and from which run configs count
@@ -62,6 +63,8 @@ class ResolvedNode(Resolved):
     gpu: bool | None
     storage_only: bool
     disk_limit_mb: int
+    rack: str | None
+    data_center: str | None
     labels: dict[str, str]
 
 
@@ -106,6 +109,12 @@ class Cluster(Resolved):
     run_config: str
     yt_dlp_plugins: str | None = None
     lab: LabSection | None = None
+
+    @property
+    def replication(self) -> str:
+        """How many copies of each file there are, and how far apart."""
+        places = [replication.place(node.data_center, node.rack) for node in self.nodes.values()]
+        return self.seaweedfs.replication or replication.default(places)
 
     @property
     def servers(self) -> list[str]:
@@ -208,6 +217,8 @@ def _node(name: str, node: Node, default_limit: int) -> ResolvedNode:
         gpu=node.gpu,
         storage_only=node.storage_only,
         disk_limit_mb=default_limit if node.disk_limit_mb is None else node.disk_limit_mb,
+        rack=node.rack,
+        data_center=node.data_center,
         labels=labels,
     )
 

@@ -23,6 +23,7 @@ from miner_cluster.config_model import (
     Storage,
     Worker,
 )
+from miner_cluster.seaweedfs import replication
 
 #: what k3s gives to pods and services; a machine with such an address can't be told from them
 _K3S_NETWORKS = {"pods": ip_network("10.42.0.0/16"), "services": ip_network("10.43.0.0/16")}
@@ -73,6 +74,7 @@ def check(sections: Sections) -> list[Finding]:
         *_servers(sections),
         *_addresses(sections),
         *_limits(sections),
+        *_replication(sections),
         *_placement(sections),
         *_presets(sections),
         *_services(sections),
@@ -89,14 +91,31 @@ def warnings(sections: Sections) -> list[Finding]:
     for name, service in sections.infrastructure.items():
         found.append((("infrastructure", name, "image"), service.image))
     return [
-        Finding(
-            path=path,
-            message=f"{image} names no version, so what runs depends on the day it is fetched",
-            hint="write a version",
-        )
-        for path, image in found
-        if _is_latest(image)
+        *(
+            Finding(
+                path=path,
+                message=f"{image} names no version, so what runs depends on the day it is fetched",
+                hint="write a version",
+            )
+            for path, image in found
+            if _is_latest(image)
+        ),
+        *_fragile(sections),
     ]
+
+
+def _fragile(sections: Sections) -> Iterator[Finding]:
+    """Copies that are there to survive a loss, with too few machines to write while one is away."""
+    wanted = sections.seaweedfs.replication if sections.seaweedfs else None
+    if not wanted or wanted == replication.NONE or not sections.has_all("nodes"):
+        return
+    places = [replication.place(node.data_center, node.rack) for node in sections.nodes.values()]
+    if replication.fits(wanted, places) and not replication.survives_a_loss(wanted, places):
+        yield Finding(
+            path=("seaweedfs", "replication"),
+            message=f"with {wanted} on these nodes every write fails while one of them is away",
+            hint="add a node, or leave the key out",
+        )
 
 
 def _is_latest(image: str) -> bool:
@@ -193,6 +212,21 @@ def _limits(sections: Sections) -> Iterator[Finding]:
                 message=f"{limit} MB holds no volume: one has {size} MB (seaweedfs.volume_size_limit_mb)",
                 hint=f"write {size} or more, or 0 for no limit",
             )
+
+
+def _replication(sections: Sections) -> Iterator[Finding]:
+    wanted = sections.seaweedfs.replication if sections.seaweedfs else None
+    if not wanted or not sections.nodes or not sections.has_all("nodes"):
+        return
+    places = [replication.place(node.data_center, node.rack) for node in sections.nodes.values()]
+    if not replication.fits(wanted, places):
+        racks = Counter(f"{place.data_center}/{place.rack}" for place in places)
+        there = ", ".join(f"{rack} {count}" for rack, count in racks.items())
+        yield Finding(
+            path=("seaweedfs", "replication"),
+            message=f"{wanted} needs {replication.needs(wanted)}; nodes by data center and rack: {there}",
+            hint=f'add nodes, set their rack and data_center, or write "{replication.default(places)}"',
+        )
 
 
 def _placement(sections: Sections) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from miner_cluster.value_types import (
     ImageTag,
     Ipv4,
     K3sVersion,
+    LocationName,
     Megabytes,
     MemoryRange,
     MountPath,
@@ -24,6 +25,7 @@ from miner_cluster.value_types import (
     NodePort,
     Port,
     Replicas,
+    Replication,
     Text,
     User,
 )
@@ -59,6 +61,10 @@ class Node(Section):
     """Only stores: runs SeaweedFS, no workers."""
     disk_limit_mb: Megabytes | None = None
     """What SeaweedFS may use of this machine's disk; 0 is unlimited. Unset: default_disk_limit_mb."""
+    rack: LocationName | None = None
+    """What fails together, for SeaweedFS: the rack that this machine stands in. Unset: one rack of all."""
+    data_center: LocationName | None = None
+    """The data center that the rack stands in. Unset: one of all."""
     labels: NodeLabels = {}
     """Kubernetes labels beside our own."""
 
@@ -107,6 +113,10 @@ class Seaweedfs(Section):
     """For machines without disk_limit_mb; 0 is unlimited."""
     volume_size_limit_mb: Annotated[int, Field(ge=1, le=30_000)] = 1024
     """SeaweedFS fills volumes of this size; a disk limit holds whole ones only."""
+    replication: Replication | None = None
+    """Copies beside the first one: in other data centers, other racks, on other machines of the rack.
+    Unset: one copy more where files can be written also while a machine is away, from three machines on;
+    else none."""
     preset: Text = "small"
     """Resources of each of its pods."""
 

@@ -20,6 +20,31 @@ GRPC_OFFSET = 10_000
 #: percent of the disk below which a volume server stops to take more: with a limit, and without one
 _MIN_FREE, _MIN_FREE_UNLIMITED = 3, 5
 
+#: how often the master looks after the volumes
+MAINTENANCE_MINUTES = 15
+#: the share of a volume that must be deleted files before it is written anew without them
+_GARBAGE = 0.1
+#: how long nothing must have been written to a volume of no files before it goes
+_EMPTY_FOR = "1h"
+
+
+def maintenance(replication: str) -> str:
+    """Return what the master does now and then, as commands of ``weed shell``.
+
+    Space of deleted files is given back. Volumes of before get the replication that is configured now, and
+    copies that a lost or returned machine left missing or superfluous are made or removed; before SeaweedFS
+    removes one, it compares it with those that stay.
+    """
+    commands = (
+        "lock",
+        f"volume.vacuum -garbageThreshold={_GARBAGE}",
+        f"volume.deleteEmpty -quietFor={_EMPTY_FOR} -apply",
+        f"volume.configure.replication -replication={replication}",
+        "volume.fix.replication -apply",
+        "unlock",
+    )
+    return ";".join(commands)
+
 
 def volume_count(node: ResolvedNode, volume_size_mb: int) -> int:
     """Return how many volumes a node's limit holds; 0 lets SeaweedFS take what the disk has."""
@@ -55,6 +80,9 @@ def _server(cluster: Cluster, images: Mapping[str, str], name: str, port: int) -
         "host": cluster.servers[0],
         "data_dir": f"{cluster.seaweedfs.data_dir}/{name}",
         "volume_size_limit_mb": cluster.seaweedfs.volume_size_limit_mb,
+        "replication": cluster.replication,
+        "maintenance": maintenance(cluster.replication),
+        "maintenance_minutes": MAINTENANCE_MINUTES,
     }
     yield _item(cluster, f"seaweedfs/{name}-statefulset", f"{name}-statefulset", name, extra=extra)
     yield _item(cluster, "seaweedfs/service", f"{name}-service", name, extra=extra)
@@ -70,6 +98,8 @@ def _volume_server(cluster: Cluster, images: Mapping[str, str], node: ResolvedNo
         "data_dir": f"{cluster.seaweedfs.data_dir}/volume",
         "max_volumes": volume_count(node, cluster.seaweedfs.volume_size_limit_mb),
         "min_free_percent": _MIN_FREE if node.disk_limit_mb else _MIN_FREE_UNLIMITED,
+        "rack": node.rack,
+        "data_center": node.data_center,
     }
     key = f"cluster.nodes.{node.name}"
     for template, kind in (("volume-statefulset", "statefulset"), ("service", "service")):

@@ -82,6 +82,7 @@ def node_troubles(
         *_memory(cluster, node, facts),
         *_clock(node, skew_s),
         *_disks(cluster, node, facts),
+        *_lowered(cluster, node, facts),
         *_installs(cluster, node, facts),
         *_left_data(cluster, node, facts),
     ]
@@ -176,6 +177,21 @@ def _disks(cluster: Cluster, node: ResolvedNode, facts: Mapping[str, Any]) -> It
                 found=f"the disk of {', '.join(paths)} has {_size(free)} free and {parts} are needed",
                 remedy=f"free or add disk space{hint}",
             )
+
+
+def _lowered(cluster: Cluster, node: ResolvedNode, facts: Mapping[str, Any]) -> Iterator[Trouble]:
+    """A limit below what lies there already: SeaweedFS would not stop at it."""
+    size_mb = cluster.seaweedfs.volume_size_limit_mb
+    room = node.disk_limit_mb // size_mb
+    if node.disk_limit_mb and facts["volumes"] > room:
+        least = facts["volumes"] * size_mb
+        yield Trouble(
+            where=node.name,
+            found=f"disk_limit_mb: {node.disk_limit_mb} has room for {room} volumes of {size_mb} MB; it "
+            f"holds {facts['volumes']} with {_size(facts['volume_bytes'])}, which may grow to {least} MB",
+            remedy=f"set cluster.nodes.{node.name}.disk_limit_mb to {least} or more, or delete files: "
+            "volumes that stay empty for an hour go by themselves",
+        )
 
 
 def _installs(cluster: Cluster, node: ResolvedNode, facts: Mapping[str, Any]) -> Iterator[Trouble]:

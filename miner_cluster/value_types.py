@@ -152,6 +152,16 @@ K3sVersion = Annotated[
 User = Annotated[
     str, AfterValidator(_matching(re.compile(r"[a-z_][a-z0-9_-]{0,31}"), "a login name such as root"))
 ]
+Replication = Annotated[
+    str,
+    AfterValidator(_matching(re.compile(r"[0-2]{3}"), 'three digits from 0 to 2 in quotes, such as "001"')),
+]
+LocationName = Annotated[
+    str,
+    AfterValidator(
+        _matching(re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}"), "a name of letters, digits and . _ -")
+    ),
+]
 CpuRange = Annotated[str, AfterValidator(_range(quantities.millicores))]
 MemoryRange = Annotated[str, AfterValidator(_range(quantities.memory_bytes))]
 Text = Annotated[str, Field(min_length=1)]

@@ -81,6 +81,8 @@ def _cluster_section(draw: st.DrawFn, volume_mb: int) -> Config:
         more = {
             "disk_limit_mb": limits,
             "gpu": st.booleans(),
+            "rack": names,
+            "data_center": names,
             "labels": st.dictionaries(names, names, max_size=2),
         }
         if name in workers:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from data_miner.errors import ConfigError
 from miner_cluster import pods
 from miner_cluster.app_config import as_variables, load_miner_config
-from miner_cluster.cluster import CHECKOUT, Cluster, ResolvedNode
+from miner_cluster.cluster import CHECKOUT, Cluster
 from miner_cluster.explain import explain
 from miner_cluster.kube.deployed import images_of
 from miner_cluster.manifest_item import Item
@@ -295,11 +295,44 @@ def test_each_node_has_a_volume_server_with_its_own_limit(render: Render, load: 
     assert "-ip=volume-two-0.volume-two.seaweedfs" in arguments("two")
 
 
+def master(rendered: list[dict[str, Any]]) -> tuple[list[str], dict[str, str]]:
+    """Return the command and the environment of the master."""
+    found = container(rendered, "seaweedfs/master-statefulset.yaml")
+    return found["command"], {entry["name"]: entry["value"] for entry in found["env"]}
+
+
+def test_three_nodes_keep_two_copies_and_two_nodes_one(render: Render, load: Load) -> None:
+    assert "-defaultReplication=001" in master(render(load(GOOD), "seaweedfs"))[0]
+    two = GOOD.replace("    three: {ip: 192.0.2.3, role: worker, storage_only: true}\n", "")
+    assert "-defaultReplication=000" in master(render(load(two), "seaweedfs"))[0]
+
+
+def test_the_configured_replication_is_for_new_files_and_old_ones(render: Render, load: Load) -> None:
+    text = GOOD.replace("  data_dir:", '  replication: "002"\n  data_dir:')
+    command, env = master(render(load(text), "seaweedfs"))
+    assert "-defaultReplication=002" in command
+    assert env["WEED_MASTER_MAINTENANCE_SCRIPTS"].split(";") == [
+        "lock",
+        "volume.vacuum -garbageThreshold=0.1",
+        "volume.deleteEmpty -quietFor=1h -apply",
+        "volume.configure.replication -replication=002",
+        "volume.fix.replication -apply",
+        "unlock",
+    ]
+
+
+def test_servers_are_told_their_racks(render: Render, load: Load) -> None:
+    text = GOOD.replace("disk_limit_mb: 100000}", "disk_limit_mb: 100000, rack: r2, data_center: dc1}")
+    rendered = render(load(text), "seaweedfs")
+    told = container(rendered, "seaweedfs/volume-two-statefulset.yaml")["command"]
+    assert {"-rack=r2", "-dataCenter=dc1"} <= set(told)
+    untold = container(rendered, "seaweedfs/volume-one-statefulset.yaml")["command"]
+    assert not [argument for argument in untold if argument.startswith(("-rack", "-dataCenter"))]
+
+
 @given(st.integers(0, 10**8), st.integers(1, 30_000))
 def test_volumes_never_exceed_the_limit_and_waste_less_than_one(limit: int, size: int) -> None:
-    node = ResolvedNode(
-        name="n", ip="192.0.2.1", role="agent", gpu=None, storage_only=False, disk_limit_mb=limit, labels={}
-    )
+    node = lab().nodes["lab-server"].model_copy(update={"disk_limit_mb": limit})
     count = volume_count(node, size)
     assert count * size <= limit < (count + 1) * size
 

@@ -49,6 +49,7 @@ def facts() -> Look:
             "recorded_data": [],
             "nvidia": {"gpus": [], "missing": []},
             "volume_bytes": 0,
+            "volumes": 0,
             "ports": {},
             "k3s_units": [],
             "foreign_units": [],

@@ -72,6 +72,13 @@ def test_only_the_files_of_the_directory_itself_are_added_up(tmp_path: Path) -> 
     assert node_check.files_bytes(str(tmp_path / "nowhere")) == 0
 
 
+def test_each_volume_counts_once(tmp_path: Path) -> None:
+    for name in ("1.dat", "1.idx", "1.vif", "frames_2.dat", "vol_dir.uuid"):
+        (tmp_path / name).touch()
+    assert node_check.count_volumes(str(tmp_path)) == 2
+    assert node_check.count_volumes(str(tmp_path / "nowhere")) == 0
+
+
 def test_an_empty_directory_and_a_new_disk_hold_nothing(tmp_path: Path) -> None:
     (tmp_path / "lost+found").mkdir()
     assert not node_check.holds_something(str(tmp_path))

@@ -87,6 +87,23 @@ def test_volumes_that_are_there_already_need_no_space_again(cluster: Cluster, fa
     assert troubles(cluster, look) == []
 
 
+def test_a_limit_below_what_lies_there_is_refused_with_the_numbers(cluster: Cluster, facts: Look) -> None:
+    assert troubles(cluster, facts(volumes=32, volume_bytes=GIB)) == []
+    (only,) = troubles(cluster, facts(volumes=33, volume_bytes=GIB))
+    assert "disk_limit_mb: 2048 has room for 32 volumes of 64 MB" in only.found
+    assert "it holds 33 with 1.0 GiB, which may grow to 2112 MB" in only.found
+    assert "set cluster.nodes.lab-server.disk_limit_mb to 2112 or more" in only.remedy
+
+
+def test_a_limit_above_the_disk_is_refused(cluster: Cluster, facts: Look) -> None:
+    look = facts()
+    for number, disk in enumerate(look["disks"].values()):
+        disk.update(device=number, free_bytes=100 * GIB, total_bytes=100 * GIB)
+    look["disks"]["/data/seaweed"].update(free_bytes=2 * GIB, total_bytes=2 * GIB)
+    (only,) = troubles(cluster, look)
+    assert "/data/seaweed has 2.0 GiB free and 2.1 GiB (disk_limit_mb: 2048) are needed" in only.found
+
+
 def test_only_a_server_needs_the_ports_of_the_api(cluster: Cluster) -> None:
     assert 6443 in wanted_ports(cluster, cluster.nodes["lab-server"])
     assert wanted_ports(cluster, cluster.nodes["lab-agent-1"]) == [10250, 30080, 30300]
