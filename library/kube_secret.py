@@ -23,7 +23,7 @@ options:
     type: str
     required: true
   values:
-    description: Of each Secret its keys and texts.
+    description: Of each Secret its keys and texts; a Secret of ours without any is removed.
     type: dict
     required: true
 attributes:
@@ -43,7 +43,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 applied:
-  description: Names of the Secrets that were made or changed.
+  description: Names of the Secrets that were made, changed or removed.
   type: list
   elements: str
   returned: always
@@ -53,7 +53,7 @@ from pathlib import Path
 from typing import Any
 
 from miner_cluster.kube.api import Api
-from miner_cluster.kube.secrets import apply_secret, wanted_secret
+from miner_cluster.kube.secrets import apply_secret, remove_secret, wanted_secret
 
 ARGUMENTS: dict[str, Any] = {
     "kubeconfig": {"type": "path", "required": True},
@@ -64,7 +64,7 @@ ARGUMENTS: dict[str, Any] = {
 
 
 def ensure(params: dict[str, Any], *, check: bool) -> list[str]:
-    """Apply what differs; return the names.
+    """Apply what differs and remove what is to hold nothing; return the names.
 
     Raises:
         KubeError: the API refuses or does not answer.
@@ -73,8 +73,12 @@ def ensure(params: dict[str, Any], *, check: bool) -> list[str]:
     return [
         name
         for name, values in sorted(params["values"].items())
-        if apply_secret(
-            api, wanted_secret(name, params["namespace"], params["instance"], values), check=check
+        if (
+            apply_secret(
+                api, wanted_secret(name, params["namespace"], params["instance"], values), check=check
+            )
+            if values
+            else remove_secret(api, params["namespace"], name, check=check)
         )
     ]
 

@@ -284,6 +284,12 @@ def _services(sections: Sections) -> Iterator[Finding]:
             message="workers need the queue in postgres, and there is none",
             hint="add postgres: {kind: StatefulSet, image: 'postgres:16', port: 5432}",
         )
+    if sections.workers and "postgres" in services and services["postgres"].replicas == 0:
+        yield Finding(
+            path=("infrastructure", "postgres", "replicas"),
+            message="workers need the queue in postgres, and 0 runs none",
+            hint="write replicas: 1, or leave it out; replicas: 0 of each worker stops the work",
+        )
     if "postgres" in services and services["postgres"].kind != "StatefulSet":
         yield Finding(
             path=("infrastructure", "postgres", "kind"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -77,10 +77,12 @@ class LoadedModels:
 
     Args:
         config: says on which device they run and where they lie.
+        moved: called now and then while a model comes from a hub.
     """
 
-    def __init__(self, config: AppConfig) -> None:
+    def __init__(self, config: AppConfig, moved: Callable[[], None]) -> None:
         self.device = config.device
+        self._moved = moved
         self.directory: Path = config.models_dir or config.output_dir / "models"
         self._matcher: tuple[str, Matcher] | None = None
         self._detector: tuple[str, Detector] | None = None
@@ -95,7 +97,7 @@ class LoadedModels:
             from data_miner.models import siglip  # noqa: PLC0415 - needs torch, which not every image has
 
             self._matcher = None
-            self._matcher = (name, siglip.load(name, self.directory, self.device))
+            self._matcher = (name, siglip.load(name, self.directory, self.device, self._moved))
         return self._matcher[1]
 
     def detector(self, name: str) -> Detector:
@@ -108,5 +110,5 @@ class LoadedModels:
             from data_miner.models import zero_shot  # noqa: PLC0415 - needs torch, which not every image has
 
             self._detector = None
-            self._detector = (name, zero_shot.load(name, self.directory, self.device))
+            self._detector = (name, zero_shot.load(name, self.directory, self.device, self._moved))
         return self._detector[1]

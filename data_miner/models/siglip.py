@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from transformers import AutoConfig, AutoModel, GemmaTokenizerFast, SiglipImageP
 
 from data_miner.models.provider import Vectors
 from data_miner.models.runtime import choose, hush, precision
-from data_miner.models.source import ModelMissingError, find_model
+from data_miner.models.source import ModelMissingError, find_model, nobody
 
 #: the length that both generations were trained with; other padding gives other scores
 TEXT_TOKENS = 64
@@ -63,14 +63,14 @@ class SiglipMatcher:
         return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
 
 
-def load(name: str, models_dir: Path, device: str) -> SiglipMatcher:
+def load(name: str, models_dir: Path, device: str, moved: Callable[[], None] = nobody) -> SiglipMatcher:
     """Load a model by name.
 
     Raises:
         ModelMissingError: it can't be had, or is of another kind.
     """
     hush()
-    directory = find_model(name, models_dir)
+    directory = find_model(name, models_dir, moved)
     kind = AutoConfig.from_pretrained(directory, local_files_only=True).model_type
     if kind != _KIND:
         raise ModelMissingError(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from data_miner.errors import NotReadyError
@@ -17,17 +20,26 @@ HUB = "hub"
 WANTED = ("*.json", "*.safetensors", "*.txt", "*.model")
 
 
+#: seconds between two looks at how much of a model has come
+LOOK_S = 5.0
+
+
 class ModelMissingError(NotReadyError):
     """A model is neither here nor to be had."""
 
 
-def find_model(name: str, models_dir: Path) -> Path:
+def nobody() -> None:
+    """Tell nobody that something moved."""
+
+
+def find_model(name: str, models_dir: Path, moved: Callable[[], None] = nobody) -> Path:
     """Return the directory of a model, fetched from the hub where it is nowhere else.
 
     Args:
         name: a directory, a name below ``models_dir`` or of the image, or the hub's name; ``NAME@REVISION``
             pins the last.
         models_dir: holds models by name, and what came from the hub.
+        moved: called now and then while bytes come from the hub, which can take long.
 
     Raises:
         ModelMissingError: it can't be had; names the command that fetches it.
@@ -36,7 +48,7 @@ def find_model(name: str, models_dir: Path) -> Path:
         return local
     if name.startswith(("/", "./", "../")):
         raise ModelMissingError(f"model {name}: there is no {name}/{CONFIG}; copy a saved model there")
-    return _from_hub(name, models_dir)
+    return _from_hub(name, models_dir, moved)
 
 
 def find_local(name: str, models_dir: Path) -> Path | None:
@@ -46,19 +58,53 @@ def find_local(name: str, models_dir: Path) -> Path | None:
     return next((place for place in places if (place / CONFIG).is_file()), None)
 
 
-def _from_hub(name: str, models_dir: Path) -> Path:
+@contextmanager
+def watched(directory: Path, moved: Callable[[], None], look_s: float = LOOK_S) -> Iterator[None]:
+    """Call ``moved`` whenever the files below a directory have become more or bigger."""
+    end = threading.Event()
+
+    def watch() -> None:
+        before = _bytes_below(directory)
+        while not end.wait(look_s):
+            now = _bytes_below(directory)
+            if now != before:
+                moved()
+            before = now
+
+    thread = threading.Thread(target=watch, name="model download", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join()
+
+
+def _bytes_below(directory: Path) -> int:
+    total = 0
+    for root, _, names in os.walk(directory):
+        for name in names:
+            # Unfinished files are renamed under the watcher's eyes.
+            with suppress(FileNotFoundError):
+                total += Path(root, name).lstat().st_size
+    return total
+
+
+def _from_hub(name: str, models_dir: Path, moved: Callable[[], None]) -> Path:
     from huggingface_hub import snapshot_download  # noqa: PLC0415 - only the image with models has it
     from huggingface_hub.errors import HfHubHTTPError  # noqa: PLC0415
 
     repository, _, revision = name.partition("@")
     own_cache = os.environ.get("HF_HUB_CACHE") or os.environ.get("HF_HOME")
+    cache = Path(own_cache) if own_cache else models_dir / HUB
     try:
-        found = snapshot_download(
-            repository,
-            revision=revision or None,
-            cache_dir=None if own_cache else models_dir / HUB,
-            allow_patterns=list(WANTED),
-        )
+        with watched(cache, moved):
+            found = snapshot_download(
+                repository,
+                revision=revision or None,
+                cache_dir=None if own_cache else cache,
+                allow_patterns=list(WANTED),
+            )
     except (OSError, ValueError, HfHubHTTPError) as error:
         raise ModelMissingError(_advice(name, repository, revision, models_dir, error)) from error
     return Path(found)

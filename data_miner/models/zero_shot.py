@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 from data_miner.models.phrases import best_prompt
 from data_miner.models.provider import Boxes
 from data_miner.models.runtime import choose, hush, precision
-from data_miner.models.source import ModelMissingError, find_model
+from data_miner.models.source import ModelMissingError, find_model, nobody
 
 
 class ZeroShotDetector:
@@ -55,14 +55,14 @@ class ZeroShotDetector:
         return [_boxes(result, prompts, size) for result, size in zip(found, sizes, strict=True)]
 
 
-def load(name: str, models_dir: Path, device: str) -> ZeroShotDetector:
+def load(name: str, models_dir: Path, device: str, moved: Callable[[], None] = nobody) -> ZeroShotDetector:
     """Load a model by name.
 
     Raises:
         ModelMissingError: it can't be had, or is of another kind.
     """
     hush()
-    directory = find_model(name, models_dir)
+    directory = find_model(name, models_dir, moved)
     chosen = choose(device)
     try:
         model = AutoModelForZeroShotObjectDetection.from_pretrained(

@@ -41,8 +41,8 @@ class Process:
 
     def __post_init__(self) -> None:
         """Start the clock."""
-        self.models = LoadedModels(self.config)
         self.pulse = Pulse(stalled_after_s=self.config.worker.stalled_after_s)
+        self.models = LoadedModels(self.config, self.pulse.beat)
 
     def request_stop(self) -> None:
         """Ask the loop to end; the current item may go on for the grace period."""

@@ -12,6 +12,9 @@ WORKLOADS = {"Deployment", "StatefulSet", "DaemonSet", "Job"}
 # Waiting reasons that no amount of waiting mends.
 HOPELESS = {"ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError"}
 HOPELESS_AFTER_S = 20
+# Restarts of one container within one wait after which it is given up: with the kubelet's growing pauses a
+# minute and a half, in which what a pod needs has had time to come up.
+TOO_MANY_RESTARTS = 4
 LOG_LINES = 12
 
 
@@ -65,6 +68,15 @@ def hopeless(pods: Iterable[Object]) -> bool:
     )
 
 
+def restarts(pods: Iterable[Object]) -> dict[str, int]:
+    """How often each container was restarted, by its pod's identity and its name."""
+    return {
+        f"{pod['metadata']['uid']}/{container['name']}": container.get("restartCount", 0)
+        for pod in pods
+        for container in _containers(pod)
+    }
+
+
 def wait(api: Api, objects: Sequence[Object], *, timeout_s: float, waiting: Wait) -> None:
     """Wait until every workload among `objects` is rolled out.
 
@@ -72,6 +84,7 @@ def wait(api: Api, objects: Sequence[Object], *, timeout_s: float, waiting: Wait
         KubeError: one is not, in time or ever; the message holds its pods' states, last log lines and events.
     """
     left = workloads(objects)
+    first: dict[str, int] = {}
     while left:
         states = [(obj, api.call("GET", _path(api, obj))) for obj in left]
         left = [obj for obj, now in states if pending(now)]
@@ -79,8 +92,15 @@ def wait(api: Api, objects: Sequence[Object], *, timeout_s: float, waiting: Wait
         for obj, now in states:
             if (reason := failed(now)) is not None:
                 raise KubeError(f"{title(obj)} failed: {reason}\n{explain(api, now)}")
-            if waited > HOPELESS_AFTER_S and pending(now) and hopeless(pods_of(api, now)):
-                raise KubeError(f"{title(obj)} can't start: {pending(now)}\n{explain(api, now)}")
+            if (lacks := pending(now)) is None:
+                continue
+            pods = pods_of(api, now)
+            if waited > HOPELESS_AFTER_S and hopeless(pods):
+                raise KubeError(f"{title(obj)} can't start: {lacks}\n{explain(api, now)}")
+            for container, count in restarts(pods).items():
+                # Those of before belong to what this very change may mend.
+                if count - first.setdefault(container, count) >= TOO_MANY_RESTARTS:
+                    raise KubeError(f"{title(obj)} ends again and again: {lacks}\n{explain(api, now)}")
         if left and waited > timeout_s:
             missing = [(obj, now) for obj, now in states if pending(now)]
             told = "\n".join(f"{title(obj)}: {pending(now)}\n{explain(api, now)}" for obj, now in missing[:3])

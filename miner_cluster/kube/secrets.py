@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from miner_cluster.kube.api import FIELD_MANAGER, NOT_FOUND, Api, ApiError, KubeError, Object
 from miner_cluster.kube.diff import APPLY
+from miner_cluster.kube.prune import delete, ours
 from miner_cluster.pods import labels
 
 #: the Secrets that a cluster has of itself, by the service that each is for
@@ -54,13 +55,8 @@ def apply_secret(api: Api, wanted: Object, *, check: bool) -> bool:
         KubeError: there is no namespace for it, or the API refuses or does not answer.
     """
     namespace, name = wanted["metadata"]["namespace"], wanted["metadata"]["name"]
-    path = f"/api/v1/namespaces/{namespace}/secrets/{name}"
-    try:
-        present = api.call("GET", path)
-    except ApiError as error:
-        if error.status != NOT_FOUND:
-            raise
-        present = None
+    path = _path(namespace, name)
+    present = _present(api, namespace, name)
     if not differs(present, wanted):
         return False
     if not check:
@@ -76,3 +72,28 @@ def apply_secret(api: Api, wanted: Object, *, check: bool) -> bool:
                 ) from error
             raise KubeError(f"Secret {namespace}/{name} is refused: {error}") from error
     return True
+
+
+def remove_secret(api: Api, namespace: str, name: str, *, check: bool) -> bool:
+    """Remove a Secret of ours; True when that changes something, or would. Another's of the same name stays.
+
+    Raises:
+        KubeError: the API refuses or does not answer.
+    """
+    present = _present(api, namespace, name)
+    if present is None or not ours(present):
+        return False
+    return check or delete(api, {"apiVersion": "v1", "kind": "Secret", **present})
+
+
+def _path(namespace: str, name: str) -> str:
+    return f"/api/v1/namespaces/{namespace}/secrets/{name}"
+
+
+def _present(api: Api, namespace: str, name: str) -> Object | None:
+    try:
+        return api.call("GET", _path(namespace, name))
+    except ApiError as error:
+        if error.status != NOT_FOUND:
+            raise
+    return None

@@ -17,7 +17,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if LACKING:
         reason = (
             f"no {' and '.join(LACKING)} here; "
-            "tests/integration/test_in_models_image.py runs them in the image with models"
+            "tests/e2e/test_6_models_image.py runs them in the image with models"
         )
         for item in items:
             if item.path.is_relative_to(Path(__file__).parent):

@@ -162,6 +162,7 @@ MISTAKES = [
     Mistake("port: 5432", "port: 70000", "infrastructure.postgres.port", "65535"),
     Mistake("port: 5432", "node_port: 80", "infrastructure.postgres.node_port", "30000"),
     Mistake("port: 5432", "replicas: 2", "infrastructure.postgres.replicas", "1"),
+    Mistake("port: 5432", "replicas: 0", "infrastructure.postgres.replicas", "write replicas: 1"),
     Mistake(
         "postgres: {kind: StatefulSet",
         "postgres: {kind: Deployment",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from miner_cluster.kube.api import KubeError
-from miner_cluster.kube.rollout import not_settled, pending, trouble, wait
+from miner_cluster.kube.rollout import TOO_MANY_RESTARTS, not_settled, pending, trouble, wait
 from miner_cluster.kube.waiting import Wait
 from tests.unit.kube.conftest import obj
 from tests.unit.kube.fake_api import FakeApi
@@ -107,6 +107,28 @@ def test_an_image_that_is_not_there_ends_the_wait_early() -> None:
     api = FakeApi(workload("Deployment", {"replicas": 1}, SEEN), sick_pod(containerStatuses=[waiting]))
     with pytest.raises(KubeError, match=r"can't start.*(?s:.)*ErrImageNeverPull"):
         run(api, timeout_s=900)
+
+
+def restarting(count: int) -> dict[str, Any]:
+    return {"name": "it", "restartCount": count, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+
+
+def test_a_container_that_ends_again_and_again_ends_the_wait_early() -> None:
+    pod = sick_pod(containerStatuses=[restarting(7)])
+    api = FakeApi(workload("Deployment", {"replicas": 1}, SEEN), pod)
+    api.logs["/api/v1/namespaces/data-miner/pods/it-0/log"] = "no such table\n"
+    looks = 0
+
+    def sleep(_: float) -> None:
+        nonlocal looks
+        looks += 1
+        api.objects[api.path(pod)]["status"]["containerStatuses"] = [restarting(7 + looks)]
+        assert looks < 100
+
+    waiting = Wait(clock=lambda: 0.0, sleep=sleep)
+    with pytest.raises(KubeError, match=r"ends again and again.*(?s:.)*no such table"):
+        wait(api, [workload("Deployment", {"replicas": 1}, SEEN)], timeout_s=900, waiting=waiting)
+    assert looks == TOO_MANY_RESTARTS
 
 
 def test_a_pod_without_a_place_says_why() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from miner_cluster.kube.api import NOT_FOUND, ApiError, KubeError
-from miner_cluster.kube.secrets import apply_secret, missing_secrets, wanted_secret
+from miner_cluster.kube.secrets import apply_secret, missing_secrets, remove_secret, wanted_secret
 from tests.modules import load_module
 from tests.unit.kube.fake_api import FakeApi
 
@@ -39,6 +39,23 @@ def test_what_somebody_added_to_a_secret_goes_again() -> None:
     assert ("PUT", path) in {request[:2] for request in api.requests}
     assert api.objects[path]["data"] == WANTED["data"]
     assert not apply_secret(api, WANTED, check=False)
+
+
+def test_a_secret_that_nobody_gets_any_more_is_removed() -> None:
+    api = FakeApi()
+    apply_secret(api, WANTED, check=False)
+    assert remove_secret(api, "data-miner", "postgres", check=True)
+    assert api.objects
+    assert remove_secret(api, "data-miner", "postgres", check=False)
+    assert api.objects == {}
+    assert not remove_secret(api, "data-miner", "postgres", check=False)
+
+
+def test_a_secret_of_somebody_else_is_not_removed() -> None:
+    other = {**WANTED, "metadata": {**WANTED["metadata"], "labels": {"team": "x"}}}
+    api = FakeApi(other)
+    assert not remove_secret(api, "data-miner", "postgres", check=False)
+    assert api.objects
 
 
 def test_check_mode_says_so_and_applies_nothing() -> None:

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 
-from data_miner.models.source import ModelMissingError, find_model
+from data_miner.models.source import ModelMissingError, find_model, watched
 
 
 def save(directory: Path) -> Path:
@@ -32,3 +33,11 @@ def test_a_directory_that_is_not_there_is_not_looked_for_on_the_hub(tmp_path: Pa
         ModelMissingError, match=rf"there is no {name}/config\.json; copy a saved model there"
     ):
         find_model(name, tmp_path)
+
+
+def test_a_download_that_moves_is_noticed_and_one_that_hangs_is_not(tmp_path: Path) -> None:
+    moved = threading.Event()
+    with watched(tmp_path, moved.set, look_s=0.01):
+        assert not moved.wait(0.1)
+        (tmp_path / "part").write_bytes(b"x")
+        assert moved.wait(10)
