@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any
+from uuid import uuid4
 
 from psycopg.types.json import Jsonb
 
@@ -46,7 +47,14 @@ def claim(
     connection: Connection, stage: Stage, *, worker: str, node: str, limit: int, lease_s: float
 ) -> list[Item]:
     """Lease up to ``limit`` ready items of a stage; all of them share one lease token."""
-    values = {"stage": stage.value, "worker": worker, "node": node, "limit": limit, "lease_s": lease_s}
+    values = {
+        "stage": stage.value,
+        "worker": worker,
+        "node": node,
+        "limit": limit,
+        "lease_s": lease_s,
+        "token": uuid4(),
+    }
     rows = connection.execute(_SQL["claim"], values).fetchall()
     return [Item(**{**row, "stage": Stage(row["stage"])}) for row in rows]
 

@@ -90,25 +90,37 @@ class Worker:
             )
             self.process.pulse.waits_for = None
             if items:
-                self._work(items, function)
+                self._work(self._separate(items), function)
                 return
         self._session.call(lambda connection: leases.reap(connection, max_attempts=queue.max_attempts))
         self.process.pause(queue.poll_s)
+
+    def _separate(self, items: list[Item]) -> list[Item]:
+        """Give back all but one if one was tried before: so that it takes no attempt from others."""
+        tried = next((item for item in items if item.attempts > 1), None)
+        if tried is None:
+            return items
+        if others := [item for item in items if item is not tried]:
+            self._session.call(lambda connection: leases.release(connection, others))
+        return [tried]
 
     def _work(self, items: list[Item], function: StageFunction) -> None:
         self._heart.hold(items)
         try:
             while items and not self.process.stop.is_set():
-                self._one(items[0], function)
+                refused = self._one(items[0], function)
                 items.pop(0)
+                if others := [item for item in items if refused is not None and item.site == refused]:
+                    items = [item for item in items if item.site != refused]
+                    self._settle(lambda connection, others=others: leases.release(connection, others))  # type: ignore[misc]
                 self._heart.hold(items)
         finally:
             self._heart.hold([])
             if items:
                 self._session.call(lambda connection: leases.release(connection, items))
 
-    def _one(self, item: Item, function: StageFunction) -> None:
-        """Work on one item and settle it, whatever happens.
+    def _one(self, item: Item, function: StageFunction) -> str | None:
+        """Work on one item and settle it, whatever happens; returns the site that refuses us, if one does.
 
         Raises:
             DatabaseAwayError, NotReadyError: its surroundings did not let us work on the item.
@@ -127,23 +139,22 @@ class Worker:
             reason = str(stop)
             logger.info("Item given back", extra={"action": "item_released", "reason": reason, **extra})
             self._settle(lambda connection: leases.release(connection, [item], reason))
-            return
+            return None
         except NotReadyError as error:
             reason = _text(error)
             self._settle(lambda connection: leases.release(connection, [item], reason))
             raise
         except Exception as error:  # noqa: BLE001 - whatever a library raises must not end the worker
             self._failed(item, error, extra)
-            return
+            return error.site if isinstance(error, SiteBlockedError) else None
         try:
             finished = self._settle(lambda connection: self._complete(connection, item, outcome))
         except StaleError:
             logger.info("Result out of date: again", extra={"action": "item_stale", **extra})
-            self._one(item, function)
-            return
+            return self._one(item, function)
         if finished is None or item.id not in finished:
             logger.warning("Result refused: the lease ran out", extra={"action": "lease_lost", **extra})
-            return
+            return None
         self.process.store.remove_workspace(item.stage, item.id)
         self._count(item, outcome.state.value)
         elapsed = round(time.monotonic() - started, 3)
@@ -151,6 +162,7 @@ class Worker:
             "Item finished",
             extra={"action": "item_finished", "state": outcome.state.value, "elapsed_s": elapsed, **extra},
         )
+        return None
 
     def _attempt(self, item: Item, function: StageFunction) -> Outcome:
         """Run the stage's function.

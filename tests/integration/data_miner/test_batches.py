@@ -1,0 +1,85 @@
+"""Several items in one lease: what befalls one of them does not befall the others."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from data_miner.config import Stage
+from data_miner.db.connect import Connection
+from data_miner.errors import SiteBlockedError
+from data_miner.queue.items import Outcome
+from data_miner.queue.leases import reap
+from data_miner.store import Store
+from data_miner.workers.base import Worker
+from data_miner.workers.job import Job
+from data_miner.workers.process import Process
+
+from .factories import add_items, expire, make_config, states, take
+
+#: what is worked on, and what a worker would take
+CLAIMABLE = """
+SELECT FROM item WHERE state = 'leased'
+    OR state = 'ready' AND NOT EXISTS (SELECT FROM site_block WHERE site_block.site = item.site)
+"""
+
+Function = Callable[[Job], Outcome]
+Work = Callable[[Function], None]
+
+
+@pytest.fixture
+def work(database: str, db: Connection, tmp_path: Path) -> Work:
+    """Let a worker that takes batches of four run until it can do no more."""
+    config = make_config(output_dir=str(tmp_path), queue={"batch_size": 4})
+    store = Store(config.output_dir, mount=None)
+    process = Process(config=config, database_url=database, store=store, name="w", node="n")
+
+    def run(function: Function) -> None:
+        thread = threading.Thread(target=Worker(process, "test", [(Stage.DOWNLOAD, function)]).run)
+        thread.start()
+        while db.execute(CLAIMABLE).fetchall():
+            time.sleep(0.02)
+        process.request_stop()
+        thread.join()
+
+    return run
+
+
+def test_all_items_of_a_batch_are_worked_on(db: Connection, work: Work) -> None:
+    add_items(db, 4)
+    work(lambda _: Outcome())
+    assert set(states(db).values()) == {"done"}
+
+
+def test_a_site_that_refuses_one_item_is_not_asked_for_the_others(db: Connection, work: Work) -> None:
+    add_items(db, 3, site="x.org")
+    asked = []
+
+    def refuse(job: Job) -> Outcome:
+        asked.append(job.item.key)
+        raise SiteBlockedError("HTTP 429", site="x.org")
+
+    work(refuse)
+    assert asked == ["a0"]
+    rows = db.execute("SELECT state, attempts, blocks FROM item ORDER BY key").fetchall()
+    assert [tuple(row.values()) for row in rows] == [("ready", 0, 1), ("ready", 0, 0), ("ready", 0, 0)]
+
+
+def test_an_item_that_was_tried_before_is_worked_on_alone(db: Connection, work: Work) -> None:
+    add_items(db, 4)
+    take(db, 1)
+    expire(db)
+    reap(db, max_attempts=5)
+    held = []
+
+    def look(job: Job) -> Outcome:
+        leased = [key for key, state in states(db).items() if state == "leased"]
+        held.append((job.item.attempts, len(leased)))
+        return Outcome()
+
+    work(look)
+    assert held == [(2, 1), (1, 3), (1, 2), (1, 1)]
