@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from data_miner.cli import config as config_commands
-from data_miner.cli import doctor, export, projects, remove
+from data_miner.cli import doctor, export, projects, remove, run
 from data_miner.cli.common import examples, load_config
 from data_miner.cli.errors import CODES, MinerGroup
 from data_miner.db.connect import connect_patiently, database_url
@@ -27,6 +27,7 @@ projects.register(app)
 export.register(app)
 remove.register(app)
 doctor.register(app)
+run.register(app)
 app.add_typer(config_commands.app, name="config")
 app.add_typer(db, name="db")
 

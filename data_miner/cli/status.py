@@ -20,7 +20,7 @@ Rates = Mapping[tuple[str, str], Rate]
 Paused = Mapping[str, Sequence[Stage]]
 
 _COLUMNS = (State.READY, State.LEASED, State.DONE, State.SKIPPED, State.DEAD)
-_BAR = 16
+_BAR = 10
 _GIB = 1 << 30
 _MIB = 1 << 20
 
@@ -87,7 +87,9 @@ def stage_table(
     status: Status, project: str, rates: Rates, paused: Sequence[Stage], *, title: str | None = None
 ) -> Table:
     """Return a project's stages as a table: a bar for what is finished, the numbers, and how fast it goes."""
-    table = Table("stage", "progress", title=title, title_justify="left")
+    table = Table(title=title, title_justify="left")
+    table.add_column("stage", min_width=len("download"))
+    table.add_column("progress", min_width=_BAR)
     for state in _COLUMNS:
         table.add_column(state.value, justify="right")
     table.add_column("a minute", justify="right")

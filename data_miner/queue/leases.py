@@ -157,6 +157,18 @@ def reap(connection: Connection, *, max_attempts: int) -> dict[int, State]:
     return {row["id"]: State(row["state"]) for row in rows}
 
 
+def take_back_all(connection: Connection, *, max_attempts: int) -> dict[int, State]:
+    """Take back all items, where it is certain that nobody works on them; returns their new states by id."""
+    with connection.transaction():
+        connection.execute(_SQL["expire"])
+        return reap(connection, max_attempts=max_attempts)
+
+
+def given_back(connection: Connection, project: str) -> list[str]:
+    """Return why items of a project were given back untried: what their worker needs is away."""
+    return [row["error"] for row in connection.execute(_SQL["given_back"], {"project": project}).fetchall()]
+
+
 def retry(connection: Connection, project: str, stage: Stage | None = None) -> int:
     """Make a project's dead letters ready again and return how many there were."""
     values = {"project": project, "stage": stage.value if stage else None}

@@ -120,7 +120,11 @@ def _container(buildah: _Buildah, built: cache.BuiltImage) -> Iterator[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, and return the exit code of the command."""
     parser = argparse.ArgumentParser(prog="python -m miner_cluster.images.inside", description=__doc__)
+    parser.add_argument(
+        "--volume", type=Path, action="append", default=[], help="a directory that it sees too"
+    )
     parser.add_argument("command", nargs="+")
+    options = parser.parse_args(arguments)
     try:
         built = image(build=True)
     except MinerError as error:
@@ -129,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if built is None:
         print(f"error: image.models_base of {LAB_CONFIG} is not made here", file=sys.stderr)
         return 1
-    return run(built, parser.parse_args(arguments).command)
+    return run(built, options.command, volumes=options.volume)
 
 
 if __name__ == "__main__":

@@ -130,6 +130,17 @@ FROM expired
 WHERE item.id = expired.id
 RETURNING item.id, item.state;
 
+-- name: expire
+-- End all leases: for when it is certain that nobody works.
+UPDATE item SET lease_until = now() WHERE state = 'leased';
+
+-- name: given_back
+-- Why items of a project were given back without being tried: what their worker needs is away. Those that wait for
+-- a site are not among them.
+SELECT DISTINCT error FROM item
+WHERE project = %(project)s AND state = 'ready' AND attempts = 0 AND blocks = 0 AND error IS NOT NULL
+ORDER BY error;
+
 -- name: retry
 -- Make dead letters ready again with all their attempts; null means all stages.
 UPDATE item SET state = 'ready', attempts = 0, blocks = 0, ready_at = now(), error = NULL, finished_at = NULL

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from data_miner.cli.progress import follow
 from data_miner.config import Stage
 from data_miner.db.connect import Connection
-from data_miner.queue.leases import bury
-from data_miner.queue.pauses import paused
+from data_miner.db.projects import project_config
+from data_miner.errors import MinerError
+from data_miner.queue.leases import bury, release
+from data_miner.queue.pauses import pause, paused
 
 from .commands import Commands
-from .factories import add_items, take
+from .factories import add_items, make_config, take
 
 
 @pytest.fixture
@@ -87,3 +92,34 @@ def test_doctor_is_content_where_all_is_well(commands: Commands, tmp_path: Path)
     config = tmp_path / "run.yaml"
     config.write_text(f"project: p\noutput_dir: {tmp_path / 'out'}\nurls: [http://x.example/a.mp4]\n")
     assert all(one["ok"] for one in commands.json("doctor", "-c", str(config)))
+
+
+def test_run_queues_a_project_with_what_belongs_to_the_cluster(
+    db: Connection, commands: Commands, tmp_path: Path
+) -> None:
+    config, mounted = tmp_path / "run.yaml", tmp_path / "mounted.yaml"
+    config.write_text("project: mine\nurls: [http://x.example/a.mp4]\noutput_dir: elsewhere\n")
+    place = make_config(output_dir="/swdfs_mnt/out", download={"proxy": "http://proxy.example:1"})
+    mounted.write_text(place.model_dump_json(exclude_none=True))
+    done = commands.run("run", str(config), environment={"DATA_MINER_CONFIG": str(mounted)})
+    assert done.stdout.startswith("mine: 1 new items")
+    stored = project_config(db, "mine")
+    assert (str(stored.output_dir), stored.download.proxy) == ("/swdfs_mnt/out", "http://proxy.example:1")
+    assert commands.json("run", str(config))["new_items"] == 0
+
+
+def test_waiting_for_a_project_ends_when_its_workers_lack_what_they_need(
+    db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_items(db, 1)
+    release(db, take(db), "model m is not here")
+    monkeypatch.setattr("data_miner.cli.progress._PATIENCE_S", 0.1)
+    with pytest.raises(MinerError, match="model m is not here"):
+        follow(db, "p", check=lambda: None, console=Console(file=StringIO()))
+
+
+def test_waiting_for_a_project_ends_when_the_rest_is_paused(db: Connection) -> None:
+    add_items(db, 1)
+    pause(db, "p")
+    counts = follow(db, "p", check=lambda: None, console=Console(file=StringIO()))
+    assert counts["download"]["ready"] == 1
