@@ -117,26 +117,17 @@ class Lab:
         inventory = load_inventory(self.inventory / "cluster_config.yaml")
         return {name: variables["ansible_host"] for name, variables in inventory.hosts.items()}
 
+    def ssh_command(self, node: str, command: str) -> list[str]:
+        """What runs a shell command on a node, as Ansible reaches it."""
+        hosts = f"UserKnownHostsFile={self.state / 'known_hosts'}"
+        options = ["BatchMode=yes", "ConnectTimeout=5", "ServerAliveInterval=5", hosts]
+        given = [word for option in options for word in ("-o", option)]
+        return ["ssh", "-i", str(self.state / "id_ed25519"), *given, f"root@{self.nodes()[node]}", command]
+
     def ssh(self, node: str, command: str) -> subprocess.CompletedProcess[str]:
-        """Run a shell command on a node, as Ansible reaches it."""
+        """Run a shell command on a node."""
         return subprocess.run(
-            [
-                *(
-                    "ssh",
-                    "-i",
-                    str(self.state / "id_ed25519"),
-                    "-o",
-                    "BatchMode=yes",
-                    "-o",
-                    "ConnectTimeout=5",
-                ),
-                *(
-                    "-o",
-                    f"UserKnownHostsFile={self.state / 'known_hosts'}",
-                    f"root@{self.nodes()[node]}",
-                    command,
-                ),
-            ],
+            self.ssh_command(node, command),
             check=False,
             capture_output=True,
             text=True,
