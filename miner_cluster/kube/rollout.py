@@ -53,6 +53,15 @@ def failed(obj: Object) -> str | None:
     return None
 
 
+def _replaced_by_hand(obj: Object) -> bool:
+    """Whether a workload has pods of before that nobody replaces by itself; they may not work any more."""
+    if obj["kind"] != "DaemonSet" or obj["spec"].get("updateStrategy", {}).get("type") != "OnDelete":
+        return False
+    status = obj.get("status", {})
+    seen = status.get("observedGeneration", 0) >= obj["metadata"].get("generation", 1)
+    return bool(seen and status.get("updatedNumberScheduled", 0) < status.get("desiredNumberScheduled", 0))
+
+
 def _pending_job(obj: Object) -> str | None:
     done = obj.get("status", {}).get("succeeded", 0)
     wanted = obj.get("spec", {}).get("completions", 1)
@@ -87,6 +96,7 @@ def wait(api: Api, objects: Sequence[Object], *, timeout_s: float, waiting: Wait
     first: dict[str, int] = {}
     while left:
         states = [(obj, api.call("GET", _path(api, obj))) for obj in left]
+        states = [(obj, now) for obj, now in states if not _replaced_by_hand(now)]
         left = [obj for obj, now in states if pending(now)]
         waited = waiting.waited_s
         for obj, now in states:

@@ -12,6 +12,7 @@ NAMESPACED = {
     "Deployment": ("apps/v1", "deployments"),
     "StatefulSet": ("apps/v1", "statefulsets"),
     "DaemonSet": ("apps/v1", "daemonsets"),
+    "ControllerRevision": ("apps/v1", "controllerrevisions"),
     "Job": ("batch/v1", "jobs"),
     "CronJob": ("batch/v1", "cronjobs"),
     "Service": ("v1", "services"),
@@ -63,7 +64,7 @@ class FakeApi(Api):
         if method == "PATCH":
             assert isinstance(body, dict)
             return json.dumps(self._apply(path, body, keep="dryRun" not in query)).encode()
-        if path.rpartition("/")[2] in {"namespaces", *(plural for _, plural in NAMESPACED.values())}:
+        if path.rpartition("/")[2] in {"namespaces", "nodes", *(plural for _, plural in NAMESPACED.values())}:
             return json.dumps({"items": self._matching(path, query.get("labelSelector", ""))}).encode()
         if path not in self.objects:
             raise ApiError(NOT_FOUND, "NotFound", f"{path} not found")

@@ -134,3 +134,14 @@ def test_a_container_that_ends_again_and_again_ends_the_wait_early() -> None:
 def test_a_pod_without_a_place_says_why() -> None:
     condition = {"type": "PodScheduled", "status": "False", "message": "0/3 nodes: Insufficient cpu."}
     assert trouble(sick_pod(conditions=[condition])) == "not scheduled: 0/3 nodes: Insufficient cpu."
+
+
+@pytest.mark.parametrize(("updated", "passes"), [(1, True), (2, False)])
+def test_mounts_of_before_are_not_waited_for_as_somebody_replaces_them(*, updated: int, passes: bool) -> None:
+    status = {**SEEN, "desiredNumberScheduled": 2, "updatedNumberScheduled": updated, "numberAvailable": 1}
+    api = FakeApi(workload("DaemonSet", {"updateStrategy": {"type": "OnDelete"}}, status))
+    if passes:
+        run(api)
+    else:
+        with pytest.raises(KubeError, match="1 of 2 pods ready"):
+            run(api)
