@@ -28,9 +28,14 @@ options:
       - V(absent) removes the file, and its directory when that is empty.
       - V(next) makes up another secret beside the one in use, once, and returns it; V(rotated) puts it in its
         place. In between C(present) is a problem, for nobody knows which of the two is in use.
+      - V(read) makes nothing up and returns what is there; V(kept) keeps O(value), made up elsewhere.
     type: str
-    choices: [present, next, rotated, absent]
+    choices: [present, next, rotated, read, kept, absent]
     default: present
+  value:
+    description: The text to keep, with O(state=kept).
+    type: str
+    default: ""
 attributes:
   check_mode:
     support: full
@@ -57,11 +62,11 @@ RETURN = r"""
 secret:
   description: The text; empty where there is a problem.
   type: str
-  returned: with state present or next
+  returned: with state present, next or read
 problem:
   description: What is wrong and what to do about it; empty where nothing is.
   type: str
-  returned: with state present or next
+  returned: with state present, next, read or kept
 """
 
 import os
@@ -72,7 +77,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 BYTES = 24
-STATES = ["present", "next", "rotated", "absent"]
+STATES = ["present", "next", "rotated", "read", "kept", "absent"]
 
 
 class UnusableError(Exception):
@@ -170,6 +175,34 @@ def rotate(path: Path, *, check: bool) -> dict[str, Any]:
     return {"changed": there}
 
 
+def look(path: Path) -> dict[str, Any]:
+    """Return what the module returns with state read.
+
+    Raises:
+        OSError: the file can't be read.
+    """
+    try:
+        return {"changed": False, "secret": read(path), "problem": ""}
+    except UnusableError as error:
+        return {"changed": False, "secret": "", "problem": str(error)}
+
+
+def put(path: Path, value: str, *, check: bool) -> dict[str, Any]:
+    """Return what the module returns with state kept.
+
+    Raises:
+        OSError: the file can't be written.
+    """
+    if not value:
+        return {"changed": False, "problem": f"there is nothing to keep in {path}"}
+    present = look(path)
+    if present["problem"]:
+        return {"changed": False, "problem": present["problem"]}
+    if (changed := present["secret"] != value) and not check:
+        write(path, value)
+    return {"changed": changed, "problem": ""}
+
+
 def write(path: Path, secret: str) -> None:
     """Write the secret so that it is there whole or not at all, and readable by its owner only."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -197,6 +230,7 @@ def main() -> None:
             "path": {"type": "path", "required": True},
             "unless_present": {"type": "list", "elements": "path", "default": []},
             "state": {"type": "str", "choices": STATES, "default": "present"},
+            "value": {"type": "str", "default": "", "no_log": True},
         },
         supports_check_mode=True,
     )
@@ -208,6 +242,10 @@ def main() -> None:
             result = prepare(path, check=check)
         elif module.params["state"] == "rotated":
             result = rotate(path, check=check)
+        elif module.params["state"] == "read":
+            result = look(path)
+        elif module.params["state"] == "kept":
+            result = put(path, module.params["value"], check=check)
         else:
             result = {"changed": path.exists()}
             if path.exists() and not check:

@@ -25,6 +25,10 @@ options:
     description: Changes with HF_TOKEN, see the lookup C(token_digest).
     type: str
     default: ""
+  storage_digests:
+    description: Of each Secret of the storage what changes with it, see the lookup C(storage_digests).
+    type: dict
+    default: {}
 author: [data-miner]
 """
 
@@ -75,6 +79,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]
                 load_miner_config(cluster),
                 dict(self.get_option("images")),
                 token_digest=str(self.get_option("token_digest")),
+                storage_digests=dict(self.get_option("storage_digests")),
             )
             wanted = [item for item in items if item.phase in phases]
             return render(wanted, template=self._template, config_file=cluster.config_file)

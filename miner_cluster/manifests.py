@@ -20,14 +20,19 @@ from miner_cluster.manifest_item import (
 )
 from miner_cluster.manifests_infrastructure import infrastructure_config, infrastructure_items
 from miner_cluster.manifests_policies import app_policies, storage_policies
-from miner_cluster.manifests_storage import storage_items
+from miner_cluster.manifests_storage import storage_base, storage_items
 from miner_cluster.manifests_workers import worker_items
 
-PHASES = ("seaweedfs", "namespace", "config", "policies", "infrastructure", "workers")
+PHASES = ("seaweedfs-base", "seaweedfs", "namespace", "config", "policies", "infrastructure", "workers")
 
 
 def plan(
-    cluster: Cluster, config: MinerConfig, images: Mapping[str, str], *, token_digest: str = ""
+    cluster: Cluster,
+    config: MinerConfig,
+    images: Mapping[str, str],
+    *,
+    token_digest: str = "",
+    storage_digests: Mapping[str, str] | None = None,
 ) -> list[Item]:
     """Return every object of a cluster.
 
@@ -37,11 +42,13 @@ def plan(
         images: of each image reference the ID under which the nodes have it. Pod templates carry it, so that
             a new image rolls exactly the pods that use it; references that are missing here carry none.
         token_digest: changes with HF_TOKEN; the pods that get the token carry it, for the same reason.
+        storage_digests: of each Secret of the storage what changes with it; its pods carry that too.
     """
     urls = service_urls(cluster)
     return [
-        *storage_items(cluster, images),
+        *storage_base(cluster),
         *storage_policies(cluster),
+        *storage_items(cluster, images, storage_digests or {}),
         *_namespace(cluster),
         *_config(cluster, config, urls),
         *infrastructure_config(cluster),

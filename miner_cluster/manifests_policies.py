@@ -6,15 +6,14 @@ A rule is written once and appears on both sides: where the call leaves and wher
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from data_miner.config import Stage
 from miner_cluster.app_config import MinerConfig, hub_models
 from miner_cluster.cluster import Cluster
 from miner_cluster.manifest_item import ADMINER_PORT, MIGRATION, Item, app_common, common
-from miner_cluster.manifests_storage import FILER_PORT, GRPC_OFFSET, MASTER_PORT, VOLUME_PORT
-from miner_cluster.manifests_storage import PHASE as STORAGE_PHASE
+from miner_cluster.manifests_storage import BASE_PHASE, FILER_PORT, GRPC_OFFSET, MASTER_PORT, VOLUME_PORT
 from miner_cluster.pods import COMPONENT_LABEL, NAME_LABEL
 from miner_cluster.preflight import API_PORT
 
@@ -22,13 +21,16 @@ from miner_cluster.preflight import API_PORT
 _INSIDE = ("10.42.0.0/16", "10.43.0.0/16", "169.254.0.0/16")
 #: services that call services
 _SERVICE_CALLS = {"grafana": ("postgres", "loki"), "adminer": ("postgres",)}
-_STORAGE_CALLS = {
+_PIECES, _CALLS = VOLUME_PORT, VOLUME_PORT + GRPC_OFFSET
+_MASTER, _FILER = MASTER_PORT + GRPC_OFFSET, FILER_PORT + GRPC_OFFSET
+#: who calls whom at which ports; nobody uses the master's and the filer's HTTP but the probes
+_STORAGE_CALLS: Mapping[str, Mapping[str, tuple[int, ...]]] = {
     # `weed shell` runs in the master's pod, and asks the filer
-    "master": ("filer", "volume"),
-    "filer": ("master", "volume"),
+    "master": {"filer": (_FILER,), "volume": (_CALLS,)},
+    "filer": {"master": (_MASTER,), "volume": (_PIECES, _CALLS)},
     # copies go from one volume server to another
-    "volume": ("master", "volume"),
-    "mount": ("filer", "volume"),
+    "volume": {"master": (_MASTER,), "volume": (_PIECES, _CALLS)},
+    "mount": {"filer": (_FILER,), "volume": (_PIECES,)},
 }
 
 
@@ -39,12 +41,10 @@ class Group:
     name: str
     #: the label that tells them from the namespace's other pods
     label: tuple[str, str]
-    #: where they are called
-    ports: tuple[int, ...] = ()
-    #: names of the groups that they call
-    calls: tuple[str, ...] = ()
-    #: called through a node's port
-    from_outside: bool = False
+    #: where they are called from outside, through a node's port
+    outside_ports: tuple[int, ...] = ()
+    #: names of the groups that they call, and where
+    calls: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     #: call addresses that are neither pods nor services nor our machines
     to_internet: bool = False
     #: call the cluster's API
@@ -57,7 +57,8 @@ def app_policies(cluster: Cluster, config: MinerConfig) -> Iterator[Item]:
     groups = [*_services(cluster), *_workers(cluster, config)]
     if "postgres" in cluster.infrastructure and cluster.workers:
         label = (NAME_LABEL, MIGRATION)
-        groups.append(Group(name=MIGRATION, label=label, calls=("postgres",), key="infrastructure.postgres"))
+        calls = _present(cluster, ("postgres",))
+        groups.append(Group(name=MIGRATION, label=label, calls=calls, key="infrastructure.postgres"))
 
     def inputs(name: str) -> dict[str, Any]:
         return app_common(cluster, "policies", name, "policy")
@@ -67,23 +68,16 @@ def app_policies(cluster: Cluster, config: MinerConfig) -> Iterator[Item]:
 
 def storage_policies(cluster: Cluster) -> Iterator[Item]:
     """Return the policies of SeaweedFS's namespace."""
-    ports = {"master": MASTER_PORT, "filer": FILER_PORT, "volume": VOLUME_PORT}
     groups = [
-        Group(
-            name=name,
-            label=(COMPONENT_LABEL, name),
-            ports=(ports[name], ports[name] + GRPC_OFFSET) if name in ports else (),
-            calls=calls,
-            key="seaweedfs",
-        )
+        Group(name=name, label=(COMPONENT_LABEL, name), calls=calls, key="seaweedfs")
         for name, calls in _STORAGE_CALLS.items()
     ]
     namespace = cluster.seaweedfs.namespace
 
     def inputs(name: str) -> dict[str, Any]:
-        return common(cluster, phase=STORAGE_PHASE, namespace=namespace, name=name, component="policy")
+        return common(cluster, phase=BASE_PHASE, namespace=namespace, name=name, component="policy")
 
-    yield from _items(groups, inputs, cluster, phase=STORAGE_PHASE, folder="seaweedfs", key="seaweedfs")
+    yield from _items(groups, inputs, cluster, phase=BASE_PHASE, folder="seaweedfs", key="seaweedfs")
 
 
 def _services(cluster: Cluster) -> Iterator[Group]:
@@ -91,9 +85,8 @@ def _services(cluster: Cluster) -> Iterator[Group]:
         yield Group(
             name=name,
             label=(NAME_LABEL, name),
-            ports=(ADMINER_PORT if name == "adminer" else service.port,),
+            outside_ports=(_port(cluster, name),) if service.node_port is not None else (),
             calls=_present(cluster, _SERVICE_CALLS.get(name, ())),
-            from_outside=service.node_port is not None,
             key=f"infrastructure.{name}",
         )
 
@@ -112,8 +105,12 @@ def _workers(cluster: Cluster, config: MinerConfig) -> Iterator[Group]:
         )
 
 
-def _present(cluster: Cluster, names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(name for name in names if name in cluster.infrastructure)
+def _present(cluster: Cluster, names: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    return {name: (_port(cluster, name),) for name in names if name in cluster.infrastructure}
+
+
+def _port(cluster: Cluster, name: str) -> int:
+    return ADMINER_PORT if name == "adminer" else cluster.infrastructure[name].port
 
 
 def _items(
@@ -134,7 +131,7 @@ def _items(
         rules = {
             "match": dict([group.label]),
             "ingress": _ingress(group, callers),
-            "egress": _egress(group, [named[name] for name in group.calls], cluster),
+            "egress": _egress(group, named, cluster),
         }
         yield Item(
             phase=phase,
@@ -146,15 +143,19 @@ def _items(
 
 
 def _ingress(group: Group, callers: Sequence[Group]) -> list[dict[str, Any]]:
-    ports = _ports(group)
-    if group.from_outside:
+    if group.outside_ports:
         # The node replaces the caller's address by its own, which may be one of the pods' network.
-        return [{"ports": ports}]
-    return [{"from": [_pods(caller) for caller in callers], "ports": ports}] if callers else []
+        return [{"ports": _ports(group.outside_ports)}]
+    alike: dict[tuple[int, ...], list[Group]] = {}
+    for caller in callers:
+        alike.setdefault(caller.calls[group.name], []).append(caller)
+    return [
+        {"from": [_pods(caller) for caller in same], "ports": _ports(ports)} for ports, same in alike.items()
+    ]
 
 
-def _egress(group: Group, called: Sequence[Group], cluster: Cluster) -> list[dict[str, Any]]:
-    rules = [{"to": [_pods(other)], "ports": _ports(other)} for other in called]
+def _egress(group: Group, named: Mapping[str, Group], cluster: Cluster) -> list[dict[str, Any]]:
+    rules = [{"to": [_pods(named[name])], "ports": _ports(ports)} for name, ports in group.calls.items()]
     if group.to_internet:
         ours = [*_INSIDE, *(f"{node.ip}/32" for node in cluster.nodes.values())]
         block = {"cidr": "0.0.0.0/0", "except": ours}
@@ -169,5 +170,5 @@ def _pods(group: Group) -> Mapping[str, Any]:
     return {"podSelector": {"matchLabels": dict([group.label])}}
 
 
-def _ports(group: Group) -> list[dict[str, Any]]:
-    return [{"protocol": "TCP", "port": port} for port in group.ports]
+def _ports(ports: Sequence[int]) -> list[dict[str, Any]]:
+    return [{"protocol": "TCP", "port": port} for port in ports]

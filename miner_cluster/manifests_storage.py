@@ -12,8 +12,14 @@ from typing import Any
 from miner_cluster.cluster import Cluster, ResolvedNode
 from miner_cluster.manifest_item import SERVICE_ACCOUNT, STORAGE_UID, Item, common, image_annotation
 from miner_cluster.pods import COMPONENT_LABEL
+from miner_cluster.storage_security import DIRECTORY as SECURITY_DIR
+from miner_cluster.storage_security import secret_name
 
-PHASE = "seaweedfs"
+#: rolls pods when their keys or certificates change
+SECURITY_ANNOTATION = "data-miner/security-hash"
+
+#: the namespace and its policies come first, then Secrets, which are in no phase, then what runs
+BASE_PHASE, PHASE = "seaweedfs-base", "seaweedfs"
 MASTER_PORT, FILER_PORT, VOLUME_PORT = 9333, 8888, 8080
 #: SeaweedFS has its gRPC port at this distance
 GRPC_OFFSET = 10_000
@@ -51,20 +57,32 @@ def volume_count(node: ResolvedNode, volume_size_mb: int) -> int:
     return node.disk_limit_mb // volume_size_mb
 
 
-def storage_items(cluster: Cluster, images: Mapping[str, str]) -> Iterator[Item]:
-    """Return the objects of SeaweedFS, the namespace first."""
-    yield _item(
-        cluster, "namespace/namespace", "namespace", cluster.seaweedfs.namespace, component="namespace"
-    )
-    yield _item(cluster, "namespace/serviceaccount", "serviceaccount", SERVICE_ACCOUNT, component="namespace")
-    yield from _server(cluster, images, "master", MASTER_PORT)
-    yield from _server(cluster, images, "filer", FILER_PORT)
+def storage_base(cluster: Cluster) -> Iterator[Item]:
+    """Return SeaweedFS's namespace and what every pod there needs."""
+    for kind, name in (("namespace", cluster.seaweedfs.namespace), ("serviceaccount", SERVICE_ACCOUNT)):
+        yield _item(cluster, f"namespace/{kind}", kind, name, component="namespace", phase=BASE_PHASE)
+
+
+def storage_items(cluster: Cluster, images: Mapping[str, str], digests: Mapping[str, str]) -> Iterator[Item]:
+    """Return the servers and mounts of SeaweedFS.
+
+    Args:
+        cluster: the resolved configuration.
+        images: of each image reference the ID under which the nodes have it.
+        digests: of each Secret with keys and certificates what changes with it.
+    """
+
+    def weed(component: str) -> dict[str, Any]:
+        return _weed(cluster, images, component, digests)
+
+    yield from _server(cluster, weed("master"), "master", MASTER_PORT)
+    yield from _server(cluster, weed("filer"), "filer", FILER_PORT)
     for node in cluster.nodes.values():
-        yield from _volume_server(cluster, images, node)
+        yield from _volume_server(cluster, weed("volume"), node)
     # One machine at a time is drained: of two copies of a file, one can be read.
     match = {"match": {COMPONENT_LABEL: "volume"}}
     yield _item(cluster, "policies/disruption-budget", "volume-poddisruptionbudget", "volume", extra=match)
-    extra = _weed(cluster, images) | {
+    extra = weed("mount") | {
         "filer": f"{_address(cluster, 'filer')}:{FILER_PORT}",
         "mount": cluster.storage.seaweedfs_mount,
         "shared_dir": str(PurePosixPath(cluster.storage.seaweedfs_mount).parent),
@@ -72,8 +90,8 @@ def storage_items(cluster: Cluster, images: Mapping[str, str]) -> Iterator[Item]
     yield _item(cluster, "seaweedfs/mount-daemonset", "mount-daemonset", "mount", extra=extra)
 
 
-def _server(cluster: Cluster, images: Mapping[str, str], name: str, port: int) -> Iterator[Item]:
-    extra = _weed(cluster, images) | {
+def _server(cluster: Cluster, weed: dict[str, Any], name: str, port: int) -> Iterator[Item]:
+    extra = weed | {
         "port": port,
         "grpc_port": port + GRPC_OFFSET,
         "address": _address(cluster, name),
@@ -88,9 +106,9 @@ def _server(cluster: Cluster, images: Mapping[str, str], name: str, port: int) -
     yield _item(cluster, "seaweedfs/service", f"{name}-service", name, extra=extra)
 
 
-def _volume_server(cluster: Cluster, images: Mapping[str, str], node: ResolvedNode) -> Iterator[Item]:
+def _volume_server(cluster: Cluster, weed: dict[str, Any], node: ResolvedNode) -> Iterator[Item]:
     name = f"volume-{node.name}"
-    extra = _weed(cluster, images) | {
+    extra = weed | {
         "port": VOLUME_PORT,
         "grpc_port": VOLUME_PORT + GRPC_OFFSET,
         "address": _address(cluster, name),
@@ -107,12 +125,17 @@ def _volume_server(cluster: Cluster, images: Mapping[str, str], node: ResolvedNo
         yield _item(cluster, f"seaweedfs/{template}", path, name, component="volume", extra=extra, key=key)
 
 
-def _weed(cluster: Cluster, images: Mapping[str, str]) -> dict[str, Any]:
+def _weed(
+    cluster: Cluster, images: Mapping[str, str], component: str, digests: Mapping[str, str]
+) -> dict[str, Any]:
     """Return the inputs of every pod that runs SeaweedFS."""
-    image = cluster.seaweedfs.image
+    image, secret = cluster.seaweedfs.image, secret_name(component)
+    known = {SECURITY_ANNOTATION: digests[secret]} if secret in digests else {}
     return {
         "image": image,
-        "pod_annotations": image_annotation(images, image),
+        "pod_annotations": image_annotation(images, image) | known,
+        "security": secret,
+        "security_dir": SECURITY_DIR,
         "preset": cluster.resource_presets[cluster.seaweedfs.preset].model_dump(),
         "master": f"{_address(cluster, 'master')}:{MASTER_PORT}",
         "uid": STORAGE_UID,
@@ -133,12 +156,13 @@ def _item(
     component: str = "",
     extra: Mapping[str, Any] | None = None,
     key: str = "seaweedfs",
+    phase: str = PHASE,
 ) -> Item:
     inputs = common(
-        cluster, phase=PHASE, namespace=cluster.seaweedfs.namespace, name=name, component=component or name
+        cluster, phase=phase, namespace=cluster.seaweedfs.namespace, name=name, component=component or name
     )
     return Item(
-        phase=PHASE,
+        phase=phase,
         template=f"{template}.yaml.j2",
         path=f"seaweedfs/{file}.yaml",
         vars=inputs | dict(extra or {}),

@@ -1,4 +1,4 @@
-"""What the cluster runs now, as far as manifests carry it: the images' IDs, and the workers' token."""
+"""What the cluster runs now, as far as manifests carry it: images, the workers' token, the storage's keys."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from miner_cluster.kube.api import NOT_FOUND, Api, ApiError, Object
 from miner_cluster.kube.look import KINDS
 from miner_cluster.kube.prune import OURS
 from miner_cluster.manifest_item import IMAGE_ANNOTATION, TOKEN_KEY, TOKEN_SECRET
+from miner_cluster.storage_security import COMPONENTS, digest, secret_name
 
 #: of scrypt: 16 MiB and some 50 ms for each guess
 _COST, _BLOCK, _PARALLEL = 2**14, 8, 1
@@ -55,6 +56,38 @@ def deployed_token(api: Api, namespace: str) -> str:
             raise
         return ""
     return base64.b64decode((secret.get("data") or {}).get(TOKEN_KEY, "")).decode()
+
+
+def storage_digests(api: Api, namespace: str) -> dict[str, str]:
+    """Return of each Secret with the storage's keys and certificates what changes with it.
+
+    Raises:
+        KubeError: the API refuses or does not answer.
+    """
+    return {name: digest(data) for name, data in _storage_secrets(api, namespace).items()}
+
+
+def storage_certificates(api: Api, namespace: str) -> dict[str, str]:
+    """Return the certificates that the storage runs with, by the names of their files.
+
+    Raises:
+        KubeError: the API refuses or does not answer.
+    """
+    return {
+        file: base64.b64decode(text).decode()
+        for data in _storage_secrets(api, namespace).values()
+        for file, text in data.items()
+        if file.endswith(".crt")
+    }
+
+
+def _storage_secrets(api: Api, namespace: str) -> dict[str, dict[str, str]]:
+    names = {secret_name(component) for component in COMPONENTS}
+    return {
+        secret["metadata"]["name"]: secret.get("data") or {}
+        for secret in api.list("v1", "Secret", namespace)
+        if secret["metadata"]["name"] in names
+    }
 
 
 def token_digest(token: str, cluster: str) -> str:

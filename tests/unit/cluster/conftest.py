@@ -91,7 +91,11 @@ def render() -> Render:
     filter_loader.add_directory(str(CHECKOUT / "filter_plugins"))
 
     def make(
-        cluster: Cluster, *phases: str, images: dict[str, str] | None = None, token_digest: str = ""
+        cluster: Cluster,
+        *phases: str,
+        images: dict[str, str] | None = None,
+        token_digest: str = "",
+        storage_digests: dict[str, str] | None = None,
     ) -> list[dict[str, Any]]:
         loader = DataLoader()
         plugin = lookup_loader.get("manifests", loader=loader, templar=Templar(loader=loader))
@@ -101,6 +105,7 @@ def render() -> Render:
             cluster=cluster.plain(),
             images=images or {},
             token_digest=token_digest,
+            storage_digests=storage_digests or {},
         )
         return objects
 

@@ -24,6 +24,7 @@ from miner_cluster.manifests_storage import volume_count
 from miner_cluster.quantities import millicores
 from miner_cluster.rendering import HEADER, require_templates, to_files
 from miner_cluster.requests import total_requests
+from miner_cluster.storage_security import secret_name
 from tests.unit.cluster.conftest import GOOD, Load, Render, lab
 
 KUBERNETES = lab().k3s_version.removeprefix("v").rpartition(".")[0]
@@ -238,6 +239,28 @@ def test_a_new_image_rolls_the_pods_that_use_it_and_no_others(
         "workers/monitor-deployment.yaml",
     }
     assert named(rendered, "infrastructure/db-migrate-job.yaml")["metadata"]["name"] == "db-migrate-aaaaaaaa"
+
+
+def test_other_keys_roll_the_pods_that_have_them_and_no_others(render: Render) -> None:
+    before, after = (
+        to_files(render(lab(), storage_digests={"master-security": "a", "volume-security": digest}))
+        for digest in ("a", "b")
+    )
+    assert {path for path in before if before[path] != after[path]} == {
+        f"seaweedfs/volume-{node}-statefulset.yaml" for node in lab().nodes
+    }
+
+
+def test_every_pod_of_the_storage_has_the_keys_of_its_kind_and_reads_them(render: Render) -> None:
+    for path, template in templates(render(lab(), "seaweedfs")).items():
+        spec = template["spec"]
+        (secret,) = [volume["secret"] for volume in spec["volumes"] if "secret" in volume]
+        component = template["metadata"]["labels"]["app.kubernetes.io/component"]
+        assert secret["secretName"] == secret_name(component), path
+        others = secret["defaultMode"] & 0o007
+        assert others == 0, path
+        user = spec["securityContext"]["runAsUser"]
+        assert user == 0 or spec["securityContext"]["fsGroup"] == user, path
 
 
 def test_a_change_of_one_workers_replicas_changes_that_object_only(render: Render, load: Load) -> None:

@@ -34,7 +34,7 @@ def policies(render: Render, load: Load) -> Policies:
 
 def collect(render: Render, load: Load, text: str) -> Policies:
     cluster = load(text)
-    objects = [item["object"] for item in [*render(cluster, "policies"), *render(cluster, "seaweedfs")]]
+    objects = [item["object"] for item in [*render(cluster, "policies"), *render(cluster, "seaweedfs-base")]]
     return {
         (obj["metadata"]["namespace"], obj["metadata"]["name"]): obj["spec"]
         for obj in objects
@@ -91,19 +91,18 @@ def test_the_application_calls_exactly_what_it_needs(policies: Policies) -> None
 
 
 def test_storage_servers_call_exactly_what_they_need(policies: Policies) -> None:
-    both = {
-        ("filer", "master"): 9333,
-        ("volume", "master"): 9333,
-        ("master", "filer"): 8888,
-        ("mount", "filer"): 8888,
-        ("master", "volume"): 8080,
-        ("filer", "volume"): 8080,
-        ("volume", "volume"): 8080,
-        ("mount", "volume"): 8080,
+    """By gRPC, which wants a certificate, and for the pieces of files by HTTP, which wants a token."""
+    grpc = {
+        ("filer", "master", 19333),
+        ("volume", "master", 19333),
+        ("master", "filer", 18888),
+        ("mount", "filer", 18888),
+        ("master", "volume", 18080),
+        ("filer", "volume", 18080),
+        ("volume", "volume", 18080),
     }
-    assert leaving(policies, "seaweedfs") == {
-        (*pair, port + grpc) for pair, port in both.items() for grpc in (0, 10_000)
-    }
+    pieces = {("filer", "volume", 8080), ("volume", "volume", 8080), ("mount", "volume", 8080)}
+    assert leaving(policies, "seaweedfs") == grpc | pieces
 
 
 @pytest.mark.parametrize("namespace", ["data-miner", "seaweedfs"])
