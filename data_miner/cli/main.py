@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from data_miner.cli import config as config_commands
-from data_miner.cli import doctor, export, projects, remove, run
+from data_miner.cli import doctor, export, page, projects, remove, run
 from data_miner.cli.common import examples, load_config
 from data_miner.cli.errors import CODES, MinerGroup
 from data_miner.db.connect import connect_patiently, database_url
@@ -26,6 +26,7 @@ db = typer.Typer(no_args_is_help=True, help="The database's schema.")
 projects.register(app)
 export.register(app)
 remove.register(app)
+page.register(app)
 doctor.register(app)
 run.register(app)
 app.add_typer(config_commands.app, name="config")

@@ -11,9 +11,9 @@ from rich.live import Live
 from rich.text import Text
 
 from data_miner.cli.projects import ALIVE_S
-from data_miner.cli.status import Paused, Rates, stage_counts, stage_table
+from data_miner.cli.status import Paused, Rates, stage_table
 from data_miner.db.connect import Connection
-from data_miner.db.projects import Status, read_status
+from data_miner.db.projects import Status, read_status, stage_counts
 from data_miner.db.rates import read_rates
 from data_miner.errors import MinerError
 from data_miner.queue.items import State

@@ -21,11 +21,11 @@ from data_miner.cli.common import (
     print_json,
     store_of,
 )
-from data_miner.cli.status import size
 from data_miner.config import load_resolved
 from data_miner.db.projects import project_config
 from data_miner.db.retention import item_counts
 from data_miner.errors import MinerError
+from data_miner.readable import size
 from data_miner.retention import Removal, delete_project, plan_deletion, plan_pruning, prune
 
 

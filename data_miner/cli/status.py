@@ -12,28 +12,15 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from data_miner.config import Stage
-from data_miner.db.projects import Status
+from data_miner.db.projects import STATES, Status, stage_counts
 from data_miner.db.rates import Rate
 from data_miner.queue.items import State
+from data_miner.readable import duration, size
 
 Rates = Mapping[tuple[str, str], Rate]
 Paused = Mapping[str, Sequence[Stage]]
 
-_COLUMNS = (State.READY, State.LEASED, State.DONE, State.SKIPPED, State.DEAD)
 _BAR = 10
-_GIB = 1 << 30
-_MIB = 1 << 20
-
-
-def stage_counts(status: Status, project: str) -> dict[str, dict[str, int]]:
-    """Return a project's items as {stage: {state: number}}, stages in pipeline order."""
-    counts: dict[str, dict[str, int]] = {}
-    for stage in Stage:
-        rows = [row for row in status.items if (row["project"], row["stage"]) == (project, stage)]
-        if rows:
-            found = {row["state"]: int(row["items"]) for row in rows}
-            counts[stage.value] = {state.value: found.get(state, 0) for state in _COLUMNS}
-    return counts
 
 
 def node_counts(status: Status, project: str) -> dict[str, dict[str, int]]:
@@ -90,7 +77,7 @@ def stage_table(
     table = Table(title=title, title_justify="left")
     table.add_column("stage", min_width=len("download"))
     table.add_column("progress", min_width=_BAR)
-    for state in _COLUMNS:
+    for state in STATES:
         table.add_column(state.value, justify="right")
     table.add_column("a minute", justify="right")
     table.add_column("left", justify="right")
@@ -101,32 +88,17 @@ def stage_table(
         table.add_row(
             stage,
             ProgressBar(total=total, completed=finished, width=_BAR),
-            *(_cell(state, counts[state.value]) for state in _COLUMNS),
+            *(_cell(state, counts[state.value]) for state in STATES),
             f"{rate.per_minute:g}" if rate and rate.per_minute else "·",
             "paused" if stage in paused else _left(rate, total - finished),
         )
     return table
 
 
-def duration(seconds: float) -> str:
-    """Return a length of time as people read it."""
-    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} s"
-
-
 def _left(rate: Rate | None, waiting: int) -> str:
     if not waiting:
         return "·"
     return "?" if rate is None or rate.eta_s is None else duration(rate.eta_s)
-
-
-def size(size_bytes: int) -> str:
-    """Return a size as people read it."""
-    if size_bytes >= _GIB:
-        return f"{size_bytes / _GIB:.1f} GiB"
-    return f"{size_bytes / _MIB:.1f} MiB"
 
 
 def _print_workers(status: Status, console: Console) -> None:

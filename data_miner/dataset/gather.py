@@ -108,7 +108,7 @@ def gather(
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         videos = read_frames(connection, scope)
-        origins = read_origins(connection, config.project)
+        origins = read_origins(connection, scope)
         scores = read_frame_scores(connection, scope)
         objects = read_objects(connection, scope)
         duplicates = read_duplicates(connection, scope)

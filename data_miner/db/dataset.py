@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -24,6 +25,11 @@ class VideoFrames:
     video: str
     #: of their directory, relative to the output directory
     path: str
+    #: how many there are
+    frames: int
+    #: in pixels
+    width: int
+    height: int
     #: None for all that the directory holds
     times_ms: list[int] | None
 
@@ -58,27 +64,33 @@ def read_frames(connection: Connection, scope: Scope) -> list[VideoFrames]:
     return [VideoFrames(**{"times_ms": None, **row}) for row in rows]
 
 
-def read_origins(connection: Connection, project: str) -> dict[str, list[Origin]]:
-    """Return where each video was found, the first find first."""
+def read_origins(
+    connection: Connection, scope: Scope, videos: Sequence[str] | None = None
+) -> dict[str, list[Origin]]:
+    """Return where each video was found, the first find first; of these videos, or of all."""
     origins: dict[str, list[Origin]] = {}
-    for row in connection.execute(_SQL["origins"], {"project": project}).fetchall():
+    for row in connection.execute(_SQL["origins"], _of(scope, videos)).fetchall():
         origins.setdefault(row["video"], []).append(Origin(url=row["url"], metadata=row["metadata"]))
     return origins
 
 
-def read_frame_scores(connection: Connection, scope: Scope) -> dict[Frame, dict[str, float]]:
+def read_frame_scores(
+    connection: Connection, scope: Scope, videos: Sequence[str] | None = None
+) -> dict[Frame, dict[str, float]]:
     """Return the filter's raw score of each prompt, also for frames that did not pass."""
     scores: dict[Frame, dict[str, float]] = {}
-    for row in connection.execute(_SQL["scores"], asdict(scope)).fetchall():
+    for row in connection.execute(_SQL["scores"], _of(scope, videos)).fetchall():
         for time_ms, values in zip(row["times_ms"], row["scores"], strict=True):
             scores[row["video"], time_ms] = dict(zip(row["prompts"], values, strict=True))
     return scores
 
 
-def read_objects(connection: Connection, scope: Scope) -> dict[Frame, list[ObjectBox]]:
+def read_objects(
+    connection: Connection, scope: Scope, videos: Sequence[str] | None = None
+) -> dict[Frame, list[ObjectBox]]:
     """Return the objects in each frame, the most certain first."""
     objects: dict[Frame, list[ObjectBox]] = {}
-    for row in connection.execute(_SQL["objects"], asdict(scope)).fetchall():
+    for row in connection.execute(_SQL["objects"], _of(scope, videos)).fetchall():
         frame = row.pop("video"), row.pop("time_ms")
         objects.setdefault(frame, []).append(ObjectBox(**row))
     return objects
@@ -91,3 +103,7 @@ def read_duplicates(connection: Connection, scope: Scope) -> dict[Frame, list[Fr
         keeper = row["keeper_video"], row["keeper_ms"]
         groups.setdefault(keeper, []).append((row["video"], row["time_ms"]))
     return groups
+
+
+def _of(scope: Scope, videos: Sequence[str] | None) -> Mapping[str, Any]:
+    return {**asdict(scope), "videos": None if videos is None else list(videos)}

@@ -8,13 +8,16 @@ from typing import Any
 from psycopg.types.json import Jsonb
 from pydantic import ValidationError
 
-from data_miner.config import AppConfig, to_plain
+from data_miner.config import AppConfig, Stage, to_plain
 from data_miner.db.connect import Connection
 from data_miner.db.queries import queries
 from data_miner.errors import MinerError
-from data_miner.queue.items import params_hash
+from data_miner.queue.items import State, params_hash
 
 _SQL = queries("projects")
+
+#: of items, in the order in which they are shown
+STATES = (State.READY, State.LEASED, State.DONE, State.SKIPPED, State.DEAD)
 
 
 def save_project(connection: Connection, config: AppConfig) -> None:
@@ -108,3 +111,14 @@ def read_status(connection: Connection, *, project: str | None = None, alive_s: 
 def dead_items(connection: Connection, project: str, *, limit: int) -> list[dict[str, Any]]:
     """Return a project's latest dead letters with their reasons."""
     return connection.execute(_SQL["dead_items"], {"project": project, "limit": limit}).fetchall()
+
+
+def stage_counts(status: Status, project: str) -> dict[str, dict[str, int]]:
+    """Return a project's items as {stage: {state: number}}, stages in pipeline order."""
+    counts: dict[str, dict[str, int]] = {}
+    for stage in Stage:
+        rows = [row for row in status.items if (row["project"], row["stage"]) == (project, stage)]
+        if rows:
+            found = {row["state"]: int(row["items"]) for row in rows}
+            counts[stage.value] = {state.value: found.get(state, 0) for state in STATES}
+    return counts

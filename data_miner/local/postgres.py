@@ -20,11 +20,12 @@ _DATABASE = "data_miner"
 
 
 @contextmanager
-def embedded(directory: Path) -> Iterator[str]:
+def embedded(directory: Path, *, others: bool = False) -> Iterator[str]:
     """Run the server as long as the context lasts; yields the URL of a database with our schema.
 
     Args:
         directory: of its data, kept for the next time.
+        others: others may use it too, and go on using it afterwards.
 
     Raises:
         MinerError: it is not installed, or does not start.
@@ -46,7 +47,8 @@ def embedded(directory: Path) -> Iterator[str]:
     try:
         yield _prepare(server.get_uri())
     finally:
-        server.stop()  # by itself it would wait for all who ever used it, those that were killed included
+        if not others:
+            server.stop()  # by itself it would wait for all who ever used it, those that were killed included
         server.cleanup()
 
 

@@ -1,0 +1,1 @@
+"""The monitor's web page: made on the server, without scripts; all may read, changes need a token."""
