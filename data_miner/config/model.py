@@ -170,8 +170,14 @@ class DownloadConfig(Section):
 class ExtractConfig(Section):
     """Which frames to cut from a video. Every key is part of the parameters hash of its frames."""
 
-    mode: Literal["fps", "keyframes"]
+    mode: Literal["fps", "keyframes", "scenes"]
     fps: Annotated[float, Field(gt=0, le=120)]
+    scene_change: Share
+    """In the mode scenes: how much the first frame of a scene differs from the one before, on the average."""
+    min_difference: Share
+    """A frame that differs by less than this from one of the last is dropped; 0 keeps all.
+
+    It counts where they differ most, in a grid of 32 by 32 cells."""
     max_frames: Count
     max_side: Annotated[int, Field(ge=16)] | None = None
     """Frames are scaled down so that neither side is longer, in pixels."""

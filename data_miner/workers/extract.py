@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import av
 import av.error
-from av.container import InputContainer
 from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
-from PIL import Image
 
 from data_miner.config.model import ExtractConfig, Stage
 from data_miner.errors import PermanentError, RetryableError
 from data_miner.media import video_extension
 from data_miner.queue.items import NewItem, Outcome
 from data_miner.queue.records import FramesCut
+from data_miner.video.pick import pick
+from data_miner.video.picture import picture
+from data_miner.video.signature import Novelty
 from data_miner.workers import filter as filtering
 from data_miner.workers.job import Job, Tick
 
-#: a frame with more pixels than 16K UHD is refused rather than decoded into memory
-MAX_PIXELS = 15360 * 8640
+#: decoded and not yet written
+_WAITING_FRAMES = 2
 
 #: metadata need not be UTF-8; since version 19 av takes it as it is and has no option for it
 _METADATA_IS_TAKEN = 19
@@ -40,6 +41,8 @@ class Cut:
     frames: int = 0
     width: int = 0
     height: int = 0
+    #: frames that were dropped because they show the same as one of the last
+    near_duplicates: int = 0
     #: why it ended before the end of the video, if it did
     warning: str | None = None
 
@@ -92,6 +95,8 @@ def _cut_into_store(job: Job, sha256: str, params_hash: str) -> dict[str, Any]:
     directory.mkdir()
     cut = cut_frames(file, directory, params, job.tick)
     manifest: dict[str, Any] = {"frames": cut.frames, "width": cut.width, "height": cut.height}
+    if cut.near_duplicates:
+        manifest["near_duplicates"] = cut.near_duplicates
     if cut.warning:
         manifest["warning"] = cut.warning
     return job.store.add_frames(directory, sha256, params_hash, manifest)
@@ -105,14 +110,18 @@ def cut_frames(file: Path, directory: Path, params: ExtractConfig, tick: Tick) -
     """
     video_extension(file)
     cut = Cut()
+    novelty = Novelty(params.min_difference)
     try:
-        with av.open(str(file), **_OPEN) as container:
-            for time_s, frame in _pick(container, params):
-                image = _image(frame, params.max_side)
-                image.save(directory / f"{round(time_s * 1000):09d}.jpg", quality=params.jpeg_quality)
-                cut.frames, cut.width, cut.height = cut.frames + 1, image.width, image.height
-                tick()
-                if cut.frames >= params.max_frames:
+        with av.open(str(file), **_OPEN) as container, _Writer(directory, params, cut) as writer:
+            picked = pick(
+                container, mode=params.mode, fps=params.fps, scene_change=params.scene_change, tick=tick
+            )
+            for time_s, frame in picked:
+                if not novelty.is_new(frame):
+                    cut.near_duplicates += 1
+                    continue
+                writer.write(time_s, frame)
+                if writer.count >= params.max_frames:
                     break
     except (av.error.FFmpegError, EOFError) as error:
         if isinstance(error, OSError) and not isinstance(error, av.error.InvalidDataError):
@@ -125,46 +134,42 @@ def cut_frames(file: Path, directory: Path, params: ExtractConfig, tick: Tick) -
     return cut
 
 
-def _pick(container: InputContainer, params: ExtractConfig) -> Iterator[tuple[float, VideoFrame]]:
-    """Yield (seconds from the start, frame), a frame for each step of the grid, or every key frame."""
-    stream = _video_stream(container)
-    stream.thread_type = "AUTO"
-    if params.mode == "keyframes":
-        stream.codec_context.skip_frame = "NONKEY"
-    step = 1 / params.fps if params.mode == "fps" else 0.0
-    start: float | None = None
-    next_s = 0.0
-    for frame in container.decode(stream):
-        if frame.time is None:
-            continue
-        start = frame.time if start is None else start
-        time_s = max(0.0, frame.time - start)
-        # Half a millisecond: time stamps are rounded to the stream's time base.
-        if time_s + 0.0005 >= next_s:
-            yield time_s, frame
-            if step:
-                next_s += step * (max(0, int((time_s - next_s) / step)) + 1)
+class _Writer:
+    """Writes frames in a thread of its own, while the next ones are decoded. Few wait, for memory's sake."""
 
+    def __init__(self, directory: Path, params: ExtractConfig, cut: Cut) -> None:
+        self.count = 0
+        self._directory, self._params, self._cut = directory, params, cut
+        self._pool = ThreadPoolExecutor(1, "frames")
+        self._written: deque[Future[None]] = deque()
 
-def _video_stream(container: InputContainer) -> VideoStream:
-    for stream in container.streams.video:
-        if stream.codec_context is not None and not stream.disposition & av.stream.Disposition.attached_pic:
-            width, height = stream.codec_context.width, stream.codec_context.height
-            if width * height > MAX_PIXELS:
-                raise PermanentError(f"frames of {width}x{height} pixels are larger than we decode")
-            return stream
-    kinds = sorted({stream.type for stream in container.streams})
-    raise PermanentError(f"has no video stream (only {', '.join(kinds) or 'nothing'})")
+    def __enter__(self) -> Self:
+        return self
 
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        """Wait for what is being written: also of a video that ends early, everything so far counts."""
+        try:
+            if error is None or isinstance(error, Exception):
+                self._wait(0)
+        finally:
+            self._pool.shutdown(cancel_futures=True)
 
-def _image(frame: VideoFrame, max_side: int | None) -> Image.Image:
-    """Return the upright picture, RGB, no side longer than ``max_side``."""
-    image = Image.fromarray(frame.to_ndarray(format="rgb24"))
-    if frame.rotation:
-        image = image.rotate(frame.rotation, expand=True)
-    if max_side is not None:
-        image.thumbnail((max_side, max_side))
-    return image
+    def write(self, time_s: float, frame: VideoFrame) -> None:
+        """Write a frame, soon."""
+        self.count += 1
+        self._written.append(self._pool.submit(self._save, time_s, frame))
+        self._wait(_WAITING_FRAMES)
+
+    def _wait(self, most: int) -> None:
+        while len(self._written) > most:
+            self._written.popleft().result()
+
+    def _save(self, time_s: float, frame: VideoFrame) -> None:
+        image = picture(frame, self._params.max_side)
+        file = self._directory / f"{round(time_s * 1000):09d}.jpg"
+        image.save(file, quality=self._params.jpeg_quality)
+        self._cut.frames += 1
+        self._cut.width, self._cut.height = image.width, image.height
 
 
 def _reason(error: BaseException) -> str:

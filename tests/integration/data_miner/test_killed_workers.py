@@ -36,7 +36,7 @@ def config(tmp_path: Path) -> AppConfig:
     return make_config(
         output_dir=str(tmp_path / "out"),
         queue={"lease_s": 2, "heartbeat_s": 0.3},
-        extract={"fps": 30, "max_frames": 100_000},
+        extract={"fps": 30, "max_frames": 100_000, "min_difference": 0},
     )
 
 
