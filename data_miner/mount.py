@@ -10,6 +10,8 @@ import errno
 import os
 import re
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from data_miner.errors import NotReadyError
@@ -42,16 +44,42 @@ def is_storage_fault(error: OSError) -> bool:
 
 
 def fuse_mounts(mountinfo: str) -> set[str]:
-    """Return the mount points of FUSE file systems that are on top, from the text of /proc/self/mountinfo.
+    """Return the mount points of FUSE file systems that are on top, from the text of /proc/self/mountinfo."""
+    kinds = {point: line.partition(" - ")[2].split()[0] for point, line in _uppermost(mountinfo).items()}
+    return {point for point, kind in kinds.items() if kind == "fuse" or kind.startswith("fuse.")}
 
-    A later line for the same mount point covers an earlier one.
+
+@contextmanager
+def held(mount: Path) -> Iterator[Callable[[], bool]]:
+    """Hold on to what is mounted now; yields what tells whether it is mounted still, without touching it.
+
+    A mount that is replaced can be told by the number of its device, which the kernel gives to no other one
+    while a descriptor of the old one is open.
+
+    Raises:
+        OSError: the directory can't be opened.
     """
-    types: dict[str, str] = {}
-    for line in mountinfo.splitlines():
-        left, separator, right = line.partition(" - ")
-        if separator:
-            types[_unescape(left.split()[4])] = right.split()[0]
-    return {point for point, kind in types.items() if kind == "fuse" or kind.startswith("fuse.")}
+    descriptor = os.open(mount, os.O_PATH | os.O_DIRECTORY)
+    try:
+        device = os.fstat(descriptor).st_dev
+        yield lambda: _device(mount) == device
+    finally:
+        os.close(descriptor)
+
+
+def _device(mount: Path) -> int | None:
+    """Return the device of what is mounted at a path; None where nothing is."""
+    line = _uppermost(MOUNTINFO.read_text()).get(str(mount))
+    if line is None:
+        return None
+    major, _, minor = line.split()[2].partition(":")
+    return os.makedev(int(major), int(minor))
+
+
+def _uppermost(mountinfo: str) -> dict[str, str]:
+    """Return the line of each mount point; a later one covers an earlier one."""
+    lines = [line for line in mountinfo.splitlines() if " - " in line]
+    return {_unescape(line.split()[4]): line for line in lines}
 
 
 def require_mount(mount: Path, root: Path) -> None:

@@ -15,13 +15,13 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from data_miner.mount import StorageAwayError, is_storage_fault, require_mount
+from data_miner.mount import StorageAwayError, held, is_storage_fault, require_mount
 
 _CHUNK = 1 << 20
 
@@ -50,25 +50,44 @@ class Store:
     def __init__(self, root: Path, *, mount: Path | None) -> None:
         self.root = root.absolute()
         self.mount = mount
+        #: whether what was mounted when the work that goes on began is mounted still
+        self._same: Callable[[], bool] = lambda: True
 
     def check(self) -> None:
         """Refuse to go on while the shared mount is away, so that no node's own disk fills up.
 
         Raises:
-            StorageAwayError: it is not mounted or does not answer.
+            StorageAwayError: it is not mounted or does not answer, or was mounted anew since the work began.
         """
         if self.mount is not None:
             require_mount(self.mount, self.root)
+            self._require_same()
 
     @contextmanager
     def faults(self) -> Iterator[None]:
-        """Turn operating system errors that lie in the storage into StorageAwayError."""
+        """Turn errors that lie in the storage into StorageAwayError, around the work on one item.
+
+        While a mount is replaced, files are missing and videos seem to end early, which looks like a fault of
+        the item. So nothing that was found out meanwhile counts, and ``check`` refuses to keep it.
+        """
         try:
-            yield
+            with held(self.mount) if self.mount else nullcontext(self._same) as self._same:
+                try:
+                    yield
+                except Exception as error:
+                    self._require_same(error)
+                    raise
+                self._require_same()
         except OSError as error:
             if is_storage_fault(error):
                 raise StorageAwayError(f"{self.root}: {error.strerror}") from error
             raise
+        finally:
+            self._same = lambda: True
+
+    def _require_same(self, error: Exception | None = None) -> None:
+        if not self._same():
+            raise StorageAwayError(f"{self.mount} went away during the work") from error
 
     def workspace(self, stage: str, item_id: int, token: UUID) -> Path:
         """Make and return the working directory of one lease.
