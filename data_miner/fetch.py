@@ -16,6 +16,7 @@ from yt_dlp.utils import DownloadError, ExtractorError, GeoRestrictedError, Unsu
 from data_miner.config.model import DownloadConfig
 from data_miner.errors import MinerError, PermanentError, RetryableError, SiteBlockedError
 from data_miner.mount import StorageAwayError, is_storage_fault
+from data_miner.site_secrets import SiteSecrets, site_secrets
 
 Info = dict[str, Any]
 
@@ -50,8 +51,12 @@ def list_videos(source: str, config: DownloadConfig, *, site: str) -> Iterator[I
     Raises:
         RetryableError, SiteBlockedError, PermanentError: the site does not tell.
     """
-    options = {**_options(config), "extract_flat": "in_playlist", "lazy_playlist": True}
-    with yt_dlp.YoutubeDL(options) as ydl, _Translated(site):
+    flat = {"extract_flat": "in_playlist", "lazy_playlist": True}
+    with (
+        site_secrets() as secrets,
+        _Translated(site, secrets),
+        yt_dlp.YoutubeDL({**_options(config, secrets), **flat}) as ydl,
+    ):
         info = ydl.extract_info(source, download=False)
         if info.get("_type") not in {"playlist", "multi_video"}:
             yield info
@@ -85,12 +90,15 @@ def download(
         RetryableError, SiteBlockedError, PermanentError: there is no video to be had, now or ever.
     """
     options = {
-        **_options(config),
         "format": config.format or f"bestvideo*[height<=?{config.max_height}]/best",
         "outtmpl": {"default": str(directory / "media.%(format_id)s.%(ext)s")},
         "progress_hooks": [_progress(config, tick)],
     }
-    with yt_dlp.YoutubeDL(options) as ydl, _Translated(site_of(url)):
+    with (
+        site_secrets() as secrets,
+        _Translated(site_of(url), secrets),
+        yt_dlp.YoutubeDL({**_options(config, secrets), **options}) as ydl,
+    ):
         info = ydl.extract_info(url, download=False)
         if info.get("_type") in {"playlist", "multi_video"}:
             info = next((entry for entry in info.get("entries") or () if entry), None)
@@ -108,7 +116,7 @@ def download(
     return info, files[0], None
 
 
-def _options(config: DownloadConfig) -> dict[str, Any]:
+def _options(config: DownloadConfig, secrets: SiteSecrets) -> dict[str, Any]:
     options: dict[str, Any] = {
         "quiet": True,
         "noprogress": True,
@@ -123,8 +131,10 @@ def _options(config: DownloadConfig) -> dict[str, Any]:
         "socket_timeout": config.socket_timeout_s,
         "extractor_args": config.extractor_args,
     }
-    if config.proxy is not None:
-        options["proxy"] = config.proxy
+    if (proxy := secrets.proxy or config.proxy) is not None:
+        options["proxy"] = proxy
+    if secrets.cookies is not None:
+        options["cookiefile"] = str(secrets.cookies)
     if config.rate_limit_kib_s is not None:
         options["ratelimit"] = config.rate_limit_kib_s * 1024
     return options
@@ -156,20 +166,27 @@ def too_large(size_bytes: float, config: DownloadConfig) -> str | None:
 class _Translated:
     """Turns what yt-dlp raises inside the ``with`` block into our errors."""
 
-    def __init__(self, site: str) -> None:
+    def __init__(self, site: str, secrets: SiteSecrets) -> None:
         self.site = site
+        self.secrets = secrets
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
         if isinstance(error, (YoutubeDLError, OSError)):
-            raise translate(error, site=self.site) from error
+            raise translate(error, site=self.site, hide=self.secrets.hide) from error
 
 
-def translate(error: BaseException, *, site: str) -> MinerError:
-    """Say what a failure of yt-dlp means for the item."""
-    text = _NOISE.sub("", str(error)).strip() or type(error).__name__
+def translate(error: BaseException, *, site: str, hide: Callable[[str], str]) -> MinerError:
+    """Say what a failure of yt-dlp means for the item.
+
+    Args:
+        error: what yt-dlp raised.
+        site: that was asked.
+        hide: takes secrets out of a text.
+    """
+    text = hide(_NOISE.sub("", str(error)).strip()) or type(error).__name__
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, OSError) and is_storage_fault(cause) and not isinstance(cause, TransportError):

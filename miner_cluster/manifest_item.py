@@ -18,6 +18,8 @@ WORKER_UID = 10001
 STORAGE_UID = 10002
 #: what the pods that bring the database's schema up to date are called, whatever image they are of
 MIGRATION = "db-migrate"
+#: cookies and proxy of the downloads
+SITE_ACCESS = "site-access"
 #: where HF_TOKEN lies
 TOKEN_SECRET, TOKEN_KEY = "hf-token", "HF_TOKEN"
 #: roll pods when their image or their token changes

@@ -8,12 +8,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from data_miner.site_secrets import DIRECTORY_VARIABLE
 from miner_cluster import pods
 from miner_cluster.app_config import MinerConfig
 from miner_cluster.cluster import Cluster, ResolvedWorker
 from miner_cluster.manifest_item import (
     CONFIG_MAP,
     PLUGINS_CONFIG_MAP,
+    SITE_ACCESS,
     TOKEN_ANNOTATION,
     TOKEN_KEY,
     TOKEN_SECRET,
@@ -32,6 +34,7 @@ MONITOR = "monitor"
 
 _CONFIG_DIR = "/etc/data-miner"
 _PLUGINS_DIR = "/etc/data-miner-plugins"
+_SITE_ACCESS_DIR = "/etc/data-miner-site"
 #: after the workers' own grace, for the interpreter to end
 _GRACE_S = 10
 _HASH_LENGTH = 16
@@ -100,7 +103,11 @@ def _item(stage: str, template: str, kind: str, inputs: dict[str, Any]) -> Item:
 
 
 def _worker_vars(cluster: Cluster, stage: str, worker: ResolvedWorker, config: MinerConfig) -> dict[str, Any]:
-    plugins = stage == "download" and bool(config.plugins)
+    download = stage == "download"
+    plugins = download and bool(config.plugins)
+    paths = ({"PYTHONPATH": _PLUGINS_DIR} if plugins else {}) | (
+        {DIRECTORY_VARIABLE: _SITE_ACCESS_DIR} if download else {}
+    )
     return {
         "stage": stage,
         "kind": worker.kind,
@@ -108,7 +115,7 @@ def _worker_vars(cluster: Cluster, stage: str, worker: ResolvedWorker, config: M
         "schedule_on": worker.schedule_on,
         "image": worker_image(cluster, stage),
         "pull_policy": cluster.image.pull_policy,
-        "env": _worker_env(cluster, worker) | ({"PYTHONPATH": _PLUGINS_DIR} if plugins else {}),
+        "env": _worker_env(cluster, worker) | paths,
         "uid": WORKER_UID,
         "port": config.typed.worker.port,
         "grace_s": int(config.typed.worker.shutdown_grace_s) + _GRACE_S,
@@ -117,6 +124,8 @@ def _worker_vars(cluster: Cluster, stage: str, worker: ResolvedWorker, config: M
         "config_dir": _CONFIG_DIR,
         "plugins_config_map": PLUGINS_CONFIG_MAP if plugins else None,
         "plugins_dir": f"{_PLUGINS_DIR}/yt_dlp_plugins/extractor",
+        "site_access": SITE_ACCESS if download else None,
+        "site_access_dir": _SITE_ACCESS_DIR,
         "shared_dir": str(PurePosixPath(cluster.storage.seaweedfs_mount).parent),
     }
 

@@ -147,9 +147,13 @@ class DownloadConfig(Section):
     min_duration_s: Annotated[float, Field(ge=0, le=31_536_000)] | None = None
     max_duration_s: Seconds | None = None
     max_size_mib: Count | None = None
+    license_patterns: list[Pattern]
+    """Empty: any. Otherwise a video is taken if its site states a licence that one of them matches whole."""
     blocked_hashtag_patterns: list[Pattern]
     retries: Annotated[int, Field(ge=0)]
     socket_timeout_s: Seconds
+    min_free_mib: Annotated[int, Field(ge=0)]
+    """Nothing is downloaded while the storage would have less space than this left."""
     proxy: Text | None = None
     extractor_args: ExtractorArgs
     breaker: BreakerConfig

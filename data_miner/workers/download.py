@@ -10,7 +10,7 @@ from data_miner.config import AppConfig, Stage
 from data_miner.config.model import DownloadConfig
 from data_miner.fetch import Info, site_of, too_large
 from data_miner.media import video_extension
-from data_miner.queue.items import NewItem, Outcome
+from data_miner.queue.items import NewItem, Outcome, params_hash
 from data_miner.queue.records import VideoFound
 from data_miner.workers import extract
 from data_miner.workers.job import Job
@@ -50,26 +50,42 @@ def item_for(config: AppConfig, *, key: str, url: str) -> NewItem:
         stage=Stage.DOWNLOAD,
         key=key,
         params={"format": config.download.format, "max_height": config.download.max_height},
-        payload={"url": url},
+        # Under other rules, one that was skipped is looked at again.
+        payload={"url": url, "rules": params_hash(rules(config.download))},
         site=site_of(url),
     )
+
+
+def rules(config: DownloadConfig) -> dict[str, Any]:
+    """Return what decides which videos are wanted: other rules mean to look again."""
+    return {
+        "blocked_hashtag_patterns": config.blocked_hashtag_patterns,
+        "license_patterns": config.license_patterns,
+        "min_duration_s": config.min_duration_s,
+        "max_duration_s": config.max_duration_s,
+        "max_size_mib": config.max_size_mib,
+    }
 
 
 def run(job: Job) -> Outcome:
     """Fetch a video unless its metadata says that it is not wanted.
 
     Raises:
+        NotReadyError: the storage is too full.
         RetryableError, SiteBlockedError, PermanentError: there is no video to be had, now or ever.
     """
     url = job.item.payload["url"]
     config = job.config.download.model_copy(update=job.item.params)
-    info, file, skipped = fetch.download(
-        url,
-        job.workspace(),
-        config,
-        accept=lambda info: rejection(info, config),
-        tick=job.tick,
-    )
+    reserve = config.min_free_mib << 20
+
+    def accept(info: Info) -> str | None:
+        reason = rejection(info, config) or license_rejection(info, config.license_patterns)
+        if reason is None:
+            job.store.require_space(reserve + _expected_bytes(info))
+        return reason
+
+    job.store.require_space(reserve)
+    info, file, skipped = fetch.download(url, job.workspace(), config, accept=accept, tick=job.tick)
     if file is None:
         return Outcome(result={"title": info.get("title")}, skipped=skipped)
     stored = job.store.add_video(file, extension=video_extension(file), tick=job.tick)
@@ -103,7 +119,23 @@ def rejection(info: Info, config: DownloadConfig) -> str | None:
             return f"shorter than {config.min_duration_s:g} s"
         if config.max_duration_s is not None and duration > config.max_duration_s:
             return f"longer than {config.max_duration_s:g} s"
-    return too_large(info.get("filesize") or info.get("filesize_approx") or 0, config)
+    return too_large(_expected_bytes(info), config)
+
+
+def license_rejection(info: Info, patterns: list[str]) -> str | None:
+    """Return why a video's licence does not do, or None. Lists of results do not say it, only its page."""
+    stated = info.get("license")
+    if not patterns:
+        return None
+    if not stated:
+        return "states no licence"
+    if any(re.fullmatch(pattern, str(stated), re.IGNORECASE) for pattern in patterns):
+        return None
+    return f"licence {str(stated)[:100]} is not among license_patterns"
+
+
+def _expected_bytes(info: Info) -> int:
+    return int(info.get("filesize") or info.get("filesize_approx") or 0)
 
 
 def blocked_hashtag(info: Info, patterns: list[str]) -> str | None:

@@ -17,7 +17,7 @@ PRIORITY = 10
 
 def items_for(config: AppConfig) -> list[NewItem]:
     """Return the search items that a project's configuration asks for."""
-    limit = config.search.max_results_per_query
+    limit, rules = config.search.max_results_per_query, download.rules(config.download)
     prefix = config.search.prefix
     sources = [
         (f"{prefix}:{query}", f"{prefix}{limit}:{query}", search_site(prefix))
@@ -30,7 +30,7 @@ def items_for(config: AppConfig) -> list[NewItem]:
             project=config.project,
             stage=Stage.SEARCH,
             key=key,
-            params={"limit": limit if key.startswith(f"{prefix}:") else None, **_policy(config)},
+            params={"limit": limit if key.startswith(f"{prefix}:") else None, **rules},
             payload={"source": source},
             site=site,
             priority=PRIORITY,
@@ -74,14 +74,3 @@ def _url(entry: Info, source: str) -> str:
     if entry.get("_type") in {"url", "url_transparent"}:
         return str(entry["url"])
     return str(entry.get("webpage_url") or source)
-
-
-def _policy(config: AppConfig) -> dict[str, Any]:
-    """What decides which results are wanted: other rules mean to look again."""
-    download_config = config.download
-    return {
-        "blocked_hashtag_patterns": download_config.blocked_hashtag_patterns,
-        "min_duration_s": download_config.min_duration_s,
-        "max_duration_s": download_config.max_duration_s,
-        "max_size_mib": download_config.max_size_mib,
-    }

@@ -1,15 +1,18 @@
 -- Queries of data_miner.queue. Time is always the database's, so that workers' clocks do not matter.
 
 -- name: enqueue
--- Add items unless they exist. One row of the arrays is one item. Returns the ids of the new ones.
-INSERT INTO item (project, stage, key, params, params_hash, payload, site, priority)
+-- Add items unless they exist. One row of the arrays is one item. Returns the ids of the new ones, and of those that
+-- were skipped before and that now come with another payload, such as other rules: they are looked at again.
+INSERT INTO item AS known (project, stage, key, params, params_hash, payload, site, priority)
 SELECT DISTINCT ON (project, stage, key, params_hash) *
 FROM unnest(
     %(project)s::text[], %(stage)s::text[], %(key)s::text[], %(params)s::jsonb[], %(params_hash)s::text[],
     %(payload)s::jsonb[], %(site)s::text[], %(priority)s::integer[]
 ) AS new (project, stage, key, params, params_hash, payload, site, priority)
 ORDER BY project, stage, key, params_hash
-ON CONFLICT (project, stage, key, params_hash) DO NOTHING
+ON CONFLICT (project, stage, key, params_hash) DO UPDATE
+SET state = 'ready', payload = excluded.payload, attempts = 0, ready_at = now(), error = NULL, finished_at = NULL
+WHERE known.state = 'skipped' AND known.payload <> excluded.payload
 RETURNING id;
 
 -- name: claim

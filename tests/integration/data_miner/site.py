@@ -51,6 +51,12 @@ class Page:
     status: int = 200
     #: bytes of the body sent each second, None for all at once
     speed: float | None = None
+    #: where a redirect leads
+    location: str | None = None
+    #: the connection ends after this many bytes, each time
+    cut_at: int | None = None
+    #: seconds without an answer
+    silent_s: float = 0
 
 
 @dataclass
@@ -60,7 +66,10 @@ class Site:
     pages: dict[str, Page] = field(default_factory=dict)
     #: (path, Range header) of each GET request
     requests: list[tuple[str, str | None]] = field(default_factory=list)
+    #: Cookie header of each GET request
+    cookies: list[str | None] = field(default_factory=list)
     changed: threading.Condition = field(default_factory=threading.Condition)
+    end: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Self:
         site = self
@@ -74,11 +83,14 @@ class Site:
             def do_GET(self) -> None:
                 with site.changed:
                     site.requests.append((self.path, self.headers.get("Range")))
+                    site.cookies.append(self.headers.get("Cookie"))
                     site.changed.notify_all()
                 self._answer(body=True)
 
             def _answer(self, *, body: bool) -> None:
                 page = site.pages.get(self.path.partition("?")[0], Page(b"no such page", "text/plain", 404))
+                if page.silent_s:
+                    site.end.wait(page.silent_s)
                 content, status, start = page.body, page.status, 0
                 match = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
                 if match and status == 200:
@@ -88,11 +100,14 @@ class Site:
                 self.send_header("Content-Type", page.kind)
                 self.send_header("Content-Length", str(len(content)))
                 self.send_header("Accept-Ranges", "bytes")
+                if page.location is not None:
+                    self.send_header("Location", page.location)
                 if status == 206:
                     self.send_header("Content-Range", f"bytes {start}-{len(page.body) - 1}/{len(page.body)}")
                 self.end_headers()
                 if body:
-                    self._send(content, page)
+                    self._send(content[: page.cut_at], page)
+                    self.close_connection = page.cut_at is not None
 
             def _send(self, content: bytes, page: Page) -> None:
                 step = len(content) or 1 if page.speed is None else max(1, round(page.speed / 20))
@@ -115,6 +130,7 @@ class Site:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.end.set()
         self._server.shutdown()
         self._server.server_close()
 

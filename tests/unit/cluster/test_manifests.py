@@ -292,6 +292,18 @@ def test_the_token_reaches_only_workers_that_ask_for_it(render: Render, load: Lo
     assert with_token == {"workers/filter-deployment.yaml"}
 
 
+def test_cookies_and_proxy_reach_the_downloads_alone_and_may_be_missing(render: Render, load: Load) -> None:
+    with_secret = {
+        path: volume["secret"]
+        for path, template in templates(render(load(GOOD), "workers")).items()
+        for volume in template["spec"]["volumes"]
+        if "secret" in volume
+    }
+    assert with_secret == {
+        "workers/download-statefulset.yaml": {"secretName": "site-access", "optional": True}
+    }
+
+
 def test_workers_stay_off_storage_only_nodes_and_go_where_they_are_told(render: Render, load: Load) -> None:
     rendered = render(load(GOOD), "workers")
 
