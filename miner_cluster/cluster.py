@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from data_miner.errors import ConfigError, Problem
 from miner_cluster.config_checks import worker_preset
 from miner_cluster.config_model import (
+    Autoscale,
     ClusterFile,
     Image,
     Infrastructure,
@@ -69,10 +70,11 @@ class ResolvedNode(Resolved):
 
 
 class ResolvedWorker(Resolved):
-    """One kind of worker; ``replicas`` None leaves the number to others."""
+    """One kind of worker; ``replicas`` None leaves the number to others, of which KEDA may be one."""
 
     kind: Literal["Deployment", "StatefulSet"]
     replicas: int | None
+    autoscale: Autoscale | None
     schedule_on: Literal["all", "master", "gpu"]
     hf_token: bool
     preset: str
@@ -226,7 +228,8 @@ def _node(name: str, node: Node, default_limit: int) -> ResolvedNode:
 def _worker(name: str, worker: Worker) -> ResolvedWorker:
     return ResolvedWorker(
         kind=worker.kind,
-        replicas=worker.replicas,
+        replicas=None if worker.autoscale else worker.replicas,
+        autoscale=worker.autoscale,
         schedule_on=worker.schedule_on,
         hf_token=worker.hf_token,
         preset=worker_preset(name, worker),

@@ -76,6 +76,7 @@ def check(sections: Sections) -> list[Finding]:
         *_limits(sections),
         *_replication(sections),
         *_placement(sections),
+        *_autoscale(sections),
         *_presets(sections),
         *_services(sections),
         *_namespaces(sections),
@@ -245,6 +246,30 @@ def _placement(sections: Sections) -> Iterator[Finding]:
             )
         elif worker.schedule_on == "all" and not may_work:
             yield Finding(path=path, message="every node is storage_only", hint="add a node that works")
+
+
+def _autoscale(sections: Sections) -> Iterator[Finding]:
+    for name, worker in sections.workers.items():
+        if worker.autoscale is None:
+            continue
+        if name == "monitor":
+            yield Finding(
+                path=("workers", name, "autoscale"),
+                message="the monitor takes nothing from the queue",
+                hint="remove it",
+            )
+        if worker.autoscale.min > worker.autoscale.max:
+            yield Finding(
+                path=("workers", name, "autoscale", "min"),
+                message=f"is above max, {worker.autoscale.max}",
+                hint="write the smaller number as min",
+            )
+        if "replicas" in worker.model_fields_set and worker.replicas is not None:
+            yield Finding(
+                path=("workers", name, "replicas"),
+                message="autoscale sets the number too",
+                hint="remove one of them",
+            )
 
 
 def _presets(sections: Sections) -> Iterator[Finding]:

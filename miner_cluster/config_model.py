@@ -130,12 +130,25 @@ class ResourcePreset(Section):
     """What a pod may write to its machine's own disk: temporary files and logs."""
 
 
+class Autoscale(Section):
+    """Lets KEDA, which the cluster has to have, set the number of pods by what waits in the queue."""
+
+    min: Annotated[int, Field(ge=0, le=1000)] = 0
+    """Pods while nothing waits."""
+    max: Annotated[int, Field(ge=1, le=1000)]
+    """Pods at the most."""
+    items_per_replica: Annotated[int, Field(ge=1)] = 10
+    """Items, waiting or worked on, for each pod."""
+
+
 class Worker(Section):
     """One kind of worker."""
 
     kind: Literal["Deployment", "StatefulSet"] = "Deployment"
     replicas: Replicas | None = 1
     """null leaves the number to `kubectl scale`."""
+    autoscale: Autoscale | None = None
+    """Leaves the number to KEDA."""
     schedule_on: Literal["all", "master", "gpu"] = "all"
     hf_token: bool = False
     """Gives the pods HF_TOKEN, for models that are not public."""

@@ -12,6 +12,9 @@ from miner_cluster.cluster import Cluster
 CONFIG_MAP = "data-miner-config"
 PLUGINS_CONFIG_MAP = "yt-dlp-plugins"
 DATABASE = "data_miner"
+DATABASE_USER = "postgres"
+#: the name and the key of the Secret with its password
+DATABASE_SECRET = ("postgres", "password")
 #: the user of the workers' image
 WORKER_UID = 10001
 #: the user of SeaweedFS's servers, who owns their directories on the machines
@@ -75,7 +78,8 @@ def app_image(cluster: Cluster) -> str:
 
 def database_env() -> dict[str, pods.EnvValue]:
     """Return how a pod gets at the database."""
+    secret, key = DATABASE_SECRET
     return {
         "DATABASE_URL": {"config_map": CONFIG_MAP, "key": "DATABASE_URL"},
-        "PGPASSWORD": {"secret": "postgres", "key": "password"},
+        "PGPASSWORD": {"secret": secret, "key": key},
     }

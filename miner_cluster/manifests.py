@@ -12,12 +12,14 @@ from miner_cluster.cluster import Cluster
 from miner_cluster.manifest_item import (
     CONFIG_MAP,
     DATABASE,
+    DATABASE_USER,
     PLUGINS_CONFIG_MAP,
     SERVICE_ACCOUNT,
     Item,
     app_common,
     service_host,
 )
+from miner_cluster.manifests_autoscale import autoscale_items
 from miner_cluster.manifests_infrastructure import infrastructure_config, infrastructure_items
 from miner_cluster.manifests_policies import app_policies, storage_policies
 from miner_cluster.manifests_storage import storage_base, storage_items
@@ -55,6 +57,7 @@ def plan(
         *app_policies(cluster, config),
         *infrastructure_items(cluster, images),
         *worker_items(cluster, config, images, urls=urls, token_digest=token_digest),
+        *autoscale_items(cluster),
     ]
 
 
@@ -63,7 +66,7 @@ def service_urls(cluster: Cluster) -> dict[str, str]:
     urls = {}
     if postgres := cluster.infrastructure.get("postgres"):
         address = f"{service_host(cluster, 'postgres')}:{postgres.port}"
-        urls["DATABASE_URL"] = f"postgresql://postgres@{address}/{DATABASE}"
+        urls["DATABASE_URL"] = f"postgresql://{DATABASE_USER}@{address}/{DATABASE}"
     if loki := cluster.infrastructure.get("loki"):
         urls["LOKI_URL"] = f"http://{service_host(cluster, 'loki')}:{loki.port}"
     return urls

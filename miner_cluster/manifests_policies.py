@@ -13,6 +13,7 @@ from data_miner.config import Stage
 from miner_cluster.app_config import MinerConfig, hub_models
 from miner_cluster.cluster import Cluster
 from miner_cluster.manifest_item import ADMINER_PORT, MIGRATION, Item, app_common, common
+from miner_cluster.manifests_autoscale import KEDA_NAMESPACE
 from miner_cluster.manifests_storage import BASE_PHASE, FILER_PORT, GRPC_OFFSET, MASTER_PORT, VOLUME_PORT
 from miner_cluster.pods import COMPONENT_LABEL, NAME_LABEL
 from miner_cluster.preflight import API_PORT
@@ -43,6 +44,8 @@ class Group:
     label: tuple[str, str]
     #: where they are called from outside, through a node's port
     outside_ports: tuple[int, ...] = ()
+    #: namespaces whose pods call them, and where
+    from_namespaces: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     #: names of the groups that they call, and where
     calls: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     #: call addresses that are neither pods nor services nor our machines
@@ -81,11 +84,14 @@ def storage_policies(cluster: Cluster) -> Iterator[Item]:
 
 
 def _services(cluster: Cluster) -> Iterator[Group]:
+    scaled = any(worker.autoscale for worker in cluster.workers.values())
     for name, service in cluster.infrastructure.items():
+        asked = {KEDA_NAMESPACE: (service.port,)} if name == "postgres" and scaled else {}
         yield Group(
             name=name,
             label=(NAME_LABEL, name),
             outside_ports=(_port(cluster, name),) if service.node_port is not None else (),
+            from_namespaces=asked,
             calls=_present(cluster, _SERVICE_CALLS.get(name, ())),
             key=f"infrastructure.{name}",
         )
@@ -150,7 +156,14 @@ def _ingress(group: Group, callers: Sequence[Group]) -> list[dict[str, Any]]:
     for caller in callers:
         alike.setdefault(caller.calls[group.name], []).append(caller)
     return [
-        {"from": [_pods(caller) for caller in same], "ports": _ports(ports)} for ports, same in alike.items()
+        *(
+            {"from": [_pods(caller) for caller in same], "ports": _ports(ports)}
+            for ports, same in alike.items()
+        ),
+        *(
+            {"from": [_all_of(namespace)], "ports": _ports(ports)}
+            for namespace, ports in group.from_namespaces.items()
+        ),
     ]
 
 
@@ -168,6 +181,10 @@ def _egress(group: Group, named: Mapping[str, Group], cluster: Cluster) -> list[
 
 def _pods(group: Group) -> Mapping[str, Any]:
     return {"podSelector": {"matchLabels": dict([group.label])}}
+
+
+def _all_of(namespace: str) -> Mapping[str, Any]:
+    return {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}
 
 
 def _ports(ports: Sequence[int]) -> list[dict[str, Any]]:

@@ -26,6 +26,8 @@ HTTP_ERROR = 400
 NOT_FOUND = 404
 #: under which the API server notes what we set
 FIELD_MANAGER = "data-miner"
+#: API groups that a cluster has not of itself, and what to do where one is missing
+EXTENSIONS = {"keda.sh": "install KEDA in the namespace keda, or remove workers.*.autoscale"}
 
 
 class KubeError(Exception):
@@ -128,6 +130,18 @@ class Api:
 
     def resource(self, api_version: str, kind: str) -> Resource:
         """Find out where objects of a kind live; KubeError when the cluster doesn't know the kind."""
+        try:
+            return self._kinds(api_version)[kind]
+        except KeyError:
+            group = api_version.partition("/")[0]
+            hint = f"; {EXTENSIONS[group]}" if group in EXTENSIONS else ""
+            raise KubeError(f"The cluster at {self.server} has no {kind} of {api_version}{hint}") from None
+
+    def knows(self, api_version: str, kind: str) -> bool:
+        """Whether there are objects of this kind in the cluster, or could be."""
+        return kind in self._kinds(api_version)
+
+    def _kinds(self, api_version: str) -> dict[str, Resource]:
         if api_version not in self._resources:
             root = "/api" if "/" not in api_version else "/apis"
             try:
@@ -146,10 +160,7 @@ class Api:
                 for item in listed
                 if "/" not in item["name"]
             }
-        try:
-            return self._resources[api_version][kind]
-        except KeyError:
-            raise KubeError(f"The cluster at {self.server} has no {kind} of {api_version}") from None
+        return self._resources[api_version]
 
     def list(self, api_version: str, kind: str, namespace: str | None = None, **query: str) -> list[Object]:
         """All objects of a kind, in one namespace or everywhere, each with its apiVersion and kind."""

@@ -21,6 +21,9 @@ PRUNED_KINDS = (
     ("v1", "ServiceAccount"),
     ("policy/v1", "PodDisruptionBudget"),
     ("networking.k8s.io/v1", "NetworkPolicy"),
+    # Where the cluster has KEDA.
+    ("keda.sh/v1alpha1", "ScaledObject"),
+    ("keda.sh/v1alpha1", "TriggerAuthentication"),
 )
 
 
@@ -65,6 +68,7 @@ def find_leftovers(
         obj
         for namespace in namespaces
         for api_version, kind in PRUNED_KINDS
+        if api.knows(api_version, kind)
         for obj in leftovers(api.list(api_version, kind, namespace, labelSelector=selector), wanted)
     ]
     _refuse_whole_phases(found, {_phase(obj) for obj in wanted})

@@ -12,6 +12,7 @@ import yaml
 from miner_cluster.artifacts.store import Store
 from miner_cluster.cluster import CHECKOUT, resolve_cluster
 from miner_cluster.config_file import load_cluster_file
+from miner_cluster.config_model import Autoscale
 from miner_cluster.rendering import to_files
 from tests.integration.manifests import tools
 from tests.unit.cluster.conftest import Render, lab
@@ -53,8 +54,7 @@ def excepted(finding: tools.Finding, exception: dict[str, Any]) -> bool:
 
 
 def test_every_object_is_valid_for_kubeconform(programs: Path, tree: Path, tmp_path: Path) -> None:
-    program = programs / "kubeconform"
-    assert tools.kubeconform(program, tree, tmp_path, kubernetes=KUBERNETES) == ""
+    assert tools.kubeconform(programs, tree, tmp_path, kubernetes=KUBERNETES) == ""
 
 
 def test_kubeconform_sees_a_key_that_there_is_not(programs: Path, tree: Path, tmp_path: Path) -> None:
@@ -62,8 +62,23 @@ def test_kubeconform_sees_a_key_that_there_is_not(programs: Path, tree: Path, tm
     broken.mkdir()
     text = (tree / "lab" / "workers" / "monitor-deployment.yaml").read_text()
     (broken / "one.yaml").write_text(text.replace("  revisionHistoryLimit:", "  revisionHistoryLimits:"))
-    said = tools.kubeconform(programs / "kubeconform", broken, tmp_path, kubernetes=KUBERNETES)
+    said = tools.kubeconform(programs, broken, tmp_path, kubernetes=KUBERNETES)
     assert "revisionHistoryLimits" in said
+
+
+def test_objects_of_keda_fit_its_definitions(programs: Path, render: Render, tmp_path: Path) -> None:
+    worker = lab().workers["extract"].model_copy(update={"autoscale": Autoscale(max=4)})
+    found = to_files(render(lab().model_copy(update={"workers": {"extract": worker}}), "workers"))
+    ours = {path: text for path, text in found.items() if "keda.sh" in text}
+    assert len(ours) == 2
+    for broken in (False, True):
+        tree = tmp_path / f"tree-{broken}"
+        tree.mkdir()
+        for path, text in ours.items():
+            wrong = text.replace("maxReplicaCount", "maxReplicas").replace("parameter:", "param:")
+            (tree / Path(path).name).write_text(wrong if broken else text)
+        said = tools.kubeconform(programs, tree, tmp_path, kubernetes=KUBERNETES)
+        assert ("maxReplicas" in said and "param" in said) if broken else said == ""
 
 
 def test_what_the_scanners_find_has_a_written_reason(programs: Path, tree: Path) -> None:

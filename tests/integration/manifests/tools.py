@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,8 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import kubernetes_validate
+import yaml
 
-from miner_cluster.artifacts.golang import compiler, go_build
+from miner_cluster.artifacts.golang import compiler, go, go_build
 from miner_cluster.artifacts.machine import architecture
 from miner_cluster.artifacts.plan import LAB
 from miner_cluster.artifacts.recipe import Recipe, Workshop, files_digest
@@ -22,6 +24,9 @@ PROGRAMS = {
     "kubeconform": "github.com/yannh/kubeconform/cmd/kubeconform",
     "kube-score": "github.com/zegl/kube-score/cmd/kube-score",
 }
+#: the module whose CustomResourceDefinitions our objects of KEDA have to fit, and its checksum
+KEDA = "github.com/kedacore/keda/v2@v2.16.1"
+KEDA_SUM = "h1:LfYsxfSX8DjetLW8q9qnriImH936POrQJvE+caRoScI="
 #: grades below are findings; a check that does not apply has 0 and says so
 _BEST_GRADE = 10
 
@@ -41,6 +46,9 @@ def recipe() -> Recipe:
     def build(shop: Workshop) -> dict[str, Any]:
         for name, package in PROGRAMS.items():
             go_build(shop, toolchain, SCANNERS, shop.output / name, package=package)
+        keda = json.loads(go(shop, toolchain, SCANNERS, "mod", "download", "-json", KEDA))
+        assert keda["Sum"] == KEDA_SUM, f"{KEDA} has the checksum {keda['Sum']}"
+        shutil.copytree(Path(keda["Dir"]) / "config/crd/bases", shop.output / "keda")
         return {}
 
     return Recipe(
@@ -49,6 +57,7 @@ def recipe() -> Recipe:
         source=", ".join(PROGRAMS.values()),
         inputs={
             "modules": files_digest(SCANNERS, ["go.mod", "go.sum"]),
+            "keda": KEDA_SUM,
             "compiler": toolchain.key,
             "architecture": architecture(),
         },
@@ -57,20 +66,22 @@ def recipe() -> Recipe:
     )
 
 
-def kubeconform(program: Path, tree: Path, schemas: Path, *, kubernetes: str) -> str:
+def kubeconform(programs: Path, tree: Path, schemas: Path, *, kubernetes: str) -> str:
     """Return what kubeconform says about a tree; empty where all is valid.
 
     Args:
-        program: kubeconform.
+        programs: the directory of what the recipe makes.
         tree: of manifests.
         schemas: a directory for the schemas, as kubeconform can read them.
         kubernetes: version, such as 1.31.0.
     """
     _write_schemas(schemas, kubernetes)
+    for path in (programs / "keda").glob("*.yaml"):
+        _write_custom(schemas, yaml.safe_load(path.read_text("utf-8")))
     location = str(schemas / "{{.ResourceKind}}{{.KindSuffix}}.json")
     return _run(
         *(
-            str(program),
+            str(programs / "kubeconform"),
             "-strict",
             "-kubernetes-version",
             kubernetes,
@@ -116,6 +127,28 @@ def _write_schemas(target: Path, kubernetes: str) -> None:
         schema = json.loads(path.read_text().replace('"/api/_definitions.json', '"_definitions.json'))
         schema.pop("$id", None)
         (target / path.name).write_text(json.dumps(schema))
+
+
+def _write_custom(target: Path, definition: dict[str, Any]) -> None:
+    """Write the schemas of a CustomResourceDefinition; as strict ones they refuse keys that it does not name."""
+    spec = definition["spec"]
+    group = spec["group"].partition(".")[0]
+    for version in spec["versions"]:
+        schema = _closed(version["schema"]["openAPIV3Schema"])
+        schema["properties"]["metadata"] = {"type": "object"}
+        name = f"{spec['names']['kind']}-{group}-{version['name']}.json".lower()
+        (target / name).write_text(json.dumps(schema))
+
+
+def _closed(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_closed(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {key: _closed(value) for key, value in schema.items()}
+    if isinstance(closed.get("properties"), dict) and closed.get("type") == "object":
+        closed.setdefault("additionalProperties", False)
+    return closed
 
 
 def _run(*argv: str, accepted: set[int]) -> str:

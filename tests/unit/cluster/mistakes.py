@@ -154,6 +154,24 @@ MISTAKES = [
         "schedule_on: gpu,", "schedule_on: gpu, preset: huge,", "workers.filter.preset", "small, medium, gpu"
     ),
     Mistake("  gpu: {", "  big: {", "workers.filter.preset", "'gpu'", "filter:"),
+    Mistake(
+        "schedule_on: gpu,",
+        "schedule_on: gpu, autoscale: {min: 3, max: 2},",
+        "workers.filter.autoscale.min",
+        "smaller number",
+    ),
+    Mistake(
+        "replicas: 2, schedule_on: master",
+        "replicas: 2, schedule_on: master, autoscale: {max: 2}",
+        "workers.extract.replicas",
+        "autoscale sets the number too",
+    ),
+    Mistake(
+        "monitor: {replicas: 1,",
+        "monitor: {autoscale: {max: 2},",
+        "workers.monitor.autoscale",
+        "takes nothing",
+    ),
     Mistake("cpu: 250m-1000m", "cpu: 1 CPU", "resource_presets.small.cpu", "no CPU quantity"),
     Mistake("cpu: 250m-1000m", "cpu: 250m-", "resource_presets.small.cpu", "lacks a side"),
     Mistake("cpu: 250m-1000m", "cpu: 2-1", "resource_presets.small.cpu", "write 1-2"),

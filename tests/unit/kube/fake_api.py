@@ -50,6 +50,9 @@ class FakeApi(Api):
         plural = NAMESPACED[kind][1] if namespaced else f"{kind.lower()}s"
         return Resource(api_version=api_version, kind=kind, plural=plural, namespaced=namespaced)
 
+    def knows(self, api_version: str, kind: str) -> bool:
+        return not api_version.startswith("keda.sh/")
+
     def raw(self, method: str, path: str, body: object = None, *, content: str = "", **query: str) -> bytes:
         self.requests.append((method, path, content))
         if path in self.refusals and method != "GET":
