@@ -156,7 +156,7 @@ class Store:
         target = self.video_path(sha256, extension)
         self.check()
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists() and target.stat().st_size == size:
+        if _adopted(target) and target.stat().st_size == size:
             file.unlink()
         else:
             file.replace(target)
@@ -168,11 +168,12 @@ class Store:
         return self.root / "frames" / sha256 / params_hash
 
     def read_frames(self, sha256: str, params_hash: str) -> dict[str, Any] | None:
-        """Return the manifest of a complete directory of frames, or None."""
+        """Return the manifest of a complete directory of frames, or None. The directory is taken over."""
+        directory = self.frames_path(sha256, params_hash)
+        if not _adopted(directory):
+            return None
         try:
-            manifest: dict[str, Any] = json.loads(
-                (self.frames_path(sha256, params_hash) / MANIFEST).read_text()
-            )
+            manifest: dict[str, Any] = json.loads((directory / MANIFEST).read_text())
         except (FileNotFoundError, NotADirectoryError):
             return None
         return manifest
@@ -214,6 +215,15 @@ class Store:
         target.parent.mkdir(parents=True, exist_ok=True)
         file.replace(target)
         sync_directory(target.parent)
+
+
+def _adopted(path: Path) -> bool:
+    """Tell whether there is something, and give it a new time: then the collector of orphans leaves it."""
+    try:
+        os.utime(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def _fill(target: Path, directory: Path) -> None:

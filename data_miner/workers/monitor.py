@@ -11,6 +11,7 @@ from data_miner.db.migrate import SchemaMissingError
 from data_miner.db.projects import forget_lost_workers, project_videos, read_status, save_project
 from data_miner.db.session import Session
 from data_miner.mount import StorageAwayError
+from data_miner.orphans import MIN_AGE_S, OrphanCollector
 from data_miner.queue.items import State
 from data_miner.queue.leases import enqueue, reap, unfinished
 from data_miner.store import Store
@@ -71,6 +72,8 @@ class Monitor:
         self._session = Session(process.database_url, name=process.name)
         self._leading = False
         self._seeded_at: float | None = None
+        self._orphans = OrphanCollector(process.store)
+        self._collected_at: float | None = None
         metrics = process.metrics
         metrics.declare("data_miner_items", "gauge", "Items by project, stage and state.")
         metrics.declare("data_miner_queue_depth", "gauge", "Items that are ready or leased, by stage.")
@@ -116,6 +119,10 @@ class Monitor:
             self._seeded_at = time.monotonic()
             forget_lost_workers(connection)
             sweep(connection, self.process.store)
+        if self._collected_at is None or time.monotonic() - self._collected_at >= MIN_AGE_S:
+            if removed := self._orphans.collect(connection, tick=self.process.pulse.beat):
+                logger.info("Orphans removed", extra={"action": "orphans_removed", "count": removed})
+            self._collected_at = time.monotonic()
 
     def _lead(self, connection: Connection) -> bool:
         """Hold the lock that makes this the working monitor; it lives as long as the connection."""

@@ -17,6 +17,15 @@ ON CONFLICT (project, video, params_hash) DO UPDATE
 SET path = excluded.path, frames = excluded.frames, width = excluded.width, height = excluded.height,
     pruned_at = NULL;
 
+-- name: known_videos
+-- Which of these videos anything in the database speaks of.
+SELECT sha256 FROM video WHERE sha256 = ANY(%(column_0)s);
+
+-- name: known_framesets
+-- Which of these directories of frames, videos and parameters, anything in the database speaks of.
+SELECT DISTINCT video, params_hash FROM frameset
+JOIN unnest(%(column_0)s::text[], %(column_1)s::text[]) AS asked (video, params_hash) USING (video, params_hash);
+
 -- name: project_videos
 -- Every video that a project has, for seeding a stage whose parameters changed.
 SELECT DISTINCT video.sha256, video.path

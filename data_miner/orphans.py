@@ -1,0 +1,146 @@
+"""Files in the store that nothing in the database speaks of, and their removal.
+
+A worker that ends between storing a file and saying so leaves one. Usually the item's next attempt takes it
+over; where the item is given up, or its site sends other bytes by then, it would lie there for ever.
+
+Taking over and removing exclude each other: who takes a file over gives it a new time, and a file is moved
+aside before it is looked at for the last time. Clocks don't matter: times are only compared with themselves.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from data_miner.db.connect import Connection
+from data_miner.db.queries import queries
+from data_miner.store import Store
+
+#: how long a file is seen unknown before it goes; no worker takes longer between storing and saying so
+MIN_AGE_S = 1500.0
+_BATCH = 1000
+_SQL = queries("results")
+
+
+@dataclass(frozen=True)
+class _Sighting:
+    #: of the file
+    time_ns: int
+    #: by a clock that nobody can set
+    first_s: float
+
+
+class OrphanCollector:
+    """Remembers what it saw, and removes what is still there and still unknown later.
+
+    Args:
+        store: where to look.
+        min_age_s: how much later.
+    """
+
+    def __init__(self, store: Store, *, min_age_s: float = MIN_AGE_S) -> None:
+        self._store = store
+        self._min_age_s = min_age_s
+        self._seen: dict[Path, _Sighting] = {}
+
+    def collect(self, connection: Connection, *, tick: Callable[[], None]) -> int:
+        """Look through the store; returns how many files and directories were removed.
+
+        Args:
+            connection: in autocommit mode.
+            tick: called now and then.
+
+        Raises:
+            StorageAwayError: the shared directory cannot be used now.
+        """
+        self._store.check()
+        unknown: dict[Path, _Sighting] = {}
+        removed = 0
+        with self._store.faults():
+            shutil.rmtree(self._aside, ignore_errors=True)
+            for path in self._unknown(connection, tick):
+                sighting = self._sighting(path)
+                if sighting is None:
+                    continue
+                again = sighting is self._seen.get(path)
+                if again and time.monotonic() - sighting.first_s >= self._min_age_s:
+                    removed += self._remove(path, sighting)
+                else:
+                    unknown[path] = sighting
+        self._seen = unknown
+        return removed
+
+    @property
+    def _aside(self) -> Path:
+        return self._store.root / "tmp" / "orphans"
+
+    def _unknown(self, connection: Connection, tick: Callable[[], None]) -> Iterator[Path]:
+        for videos in _batches(_entries(self._store.root / "videos", depth=2)):
+            tick()
+            known = _known(connection, "known_videos", [path.stem for path in videos])
+            yield from (path for path in videos if (path.stem,) not in known)
+        for folder in ("frames", "embeddings"):
+            for directories in _batches(_entries(self._store.root / folder, depth=2)):
+                tick()
+                names = [path.parent.name for path in directories], [path.name for path in directories]
+                known = _known(connection, "known_framesets", *names)
+                yield from (path for path in directories if (path.parent.name, path.name) not in known)
+
+    def _sighting(self, path: Path) -> _Sighting | None:
+        """Return when a file was first seen as it is now."""
+        time_ns = _time_ns(path)
+        if time_ns is None:
+            return None
+        before = self._seen.get(path)
+        if before is not None and before.time_ns == time_ns:
+            return before
+        return _Sighting(time_ns, time.monotonic())
+
+    def _remove(self, path: Path, sighting: _Sighting) -> bool:
+        """Remove a file or directory, unless somebody takes it over at this moment."""
+        aside = self._aside / path.relative_to(self._store.root)
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.rename(aside)
+        except FileNotFoundError:
+            return False
+        if _time_ns(aside) != sighting.time_ns:
+            with suppress(OSError):  # where there is another one by now, this one goes
+                aside.rename(path)
+                return False
+        shutil.rmtree(aside) if aside.is_dir() else aside.unlink()
+        with suppress(OSError):  # others lie beside it
+            path.parent.rmdir()
+        return True
+
+
+def _known(connection: Connection, query: str, *columns: list[str]) -> set[tuple[str, ...]]:
+    values = {f"column_{number}": column for number, column in enumerate(columns)}
+    return {tuple(row.values()) for row in connection.execute(_SQL[query], values).fetchall()}
+
+
+def _entries(directory: Path, *, depth: int) -> Iterator[Path]:
+    """Yield what lies so many directories deep."""
+    if not depth:
+        yield directory
+    elif directory.is_dir():
+        for entry in directory.iterdir():
+            yield from _entries(entry, depth=depth - 1)
+
+
+def _batches(paths: Iterable[Path]) -> Iterator[list[Path]]:
+    rest = iter(paths)
+    while batch := list(islice(rest, _BATCH)):
+        yield batch
+
+
+def _time_ns(path: Path) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
