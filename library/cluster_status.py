@@ -75,9 +75,9 @@ from ansible.utils.display import Display
 from miner_cluster.cluster import Cluster, as_cluster
 from miner_cluster.kube.api import Api, KubeError
 from miner_cluster.kube.drift import drift
-from miner_cluster.kube.grafana_health import grafana_problems
 from miner_cluster.kube.look import Counts, counts, look, settled_counts
-from miner_cluster.kube.secrets import GENERATED, missing_secrets
+from miner_cluster.kube.secrets import generated, missing_secrets
+from miner_cluster.kube.service_health import service_problems
 from miner_cluster.kube.waiting import Wait
 from miner_cluster.manifests import PHASES
 from miner_cluster.report import Report, as_text, build, project_problems
@@ -109,13 +109,12 @@ def see(params: dict[str, Any]) -> Report:
         api.raw("GET", "/readyz")
         if "monitor" in cluster.workers:
             projects = _counts(cluster, params, problems)
-        problems += grafana_problems(api, cluster)
+        problems += service_problems(api, cluster)
         namespaces = [cluster.seaweedfs.namespace, cluster.namespace]
         seen = look(api, namespaces)
         if params["objects"]:
             drifted = drift(api, params["objects"], PHASES, namespaces)
-            secrets = [name for name in GENERATED if name in cluster.infrastructure]
-            drifted += missing_secrets(api, cluster.namespace, secrets)
+            drifted += missing_secrets(api, cluster.namespace, generated(cluster))
     except KubeError as error:
         problems.append(str(error))
     return build(

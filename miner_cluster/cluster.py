@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict
 
 from data_miner.errors import ConfigError, Problem
-from miner_cluster.config_checks import worker_preset
+from miner_cluster.config_checks import page_node_port, worker_preset
 from miner_cluster.config_model import (
     Autoscale,
     ClusterFile,
@@ -70,7 +70,10 @@ class ResolvedNode(Resolved):
 
 
 class ResolvedWorker(Resolved):
-    """One kind of worker; ``replicas`` None leaves the number to others, of which KEDA may be one."""
+    """One kind of worker.
+
+    ``replicas`` None leaves the number to others, of which KEDA may be one; ``node_port`` None means no page.
+    """
 
     kind: Literal["Deployment", "StatefulSet"]
     replicas: int | None
@@ -78,6 +81,7 @@ class ResolvedWorker(Resolved):
     schedule_on: Literal["all", "master", "gpu"]
     hf_token: bool
     preset: str
+    node_port: int | None
 
 
 class ResolvedInfrastructure(Resolved):
@@ -122,6 +126,15 @@ class Cluster(Resolved):
     def servers(self) -> list[str]:
         """Names of the nodes that run the control plane, the first one first."""
         return [name for name, node in self.nodes.items() if node.role == "server"]
+
+    @property
+    def node_ports(self) -> dict[int, str]:
+        """The ports that every machine's address has for services, each with the key that says so."""
+        wanted = [
+            *((f"infrastructure.{name}", service.node_port) for name, service in self.infrastructure.items()),
+            *((f"workers.{name}", worker.node_port) for name, worker in self.workers.items()),
+        ]
+        return {port: f"{owner}.node_port" for owner, port in wanted if port is not None}
 
     def plain(self) -> dict[str, Any]:
         """Return plain values, without ``lab`` where the cluster is none."""
@@ -233,6 +246,7 @@ def _worker(name: str, worker: Worker) -> ResolvedWorker:
         schedule_on=worker.schedule_on,
         hf_token=worker.hf_token,
         preset=worker_preset(name, worker),
+        node_port=page_node_port(name, worker),
     )
 
 

@@ -28,6 +28,9 @@ from miner_cluster.seaweedfs import replication
 #: what k3s gives to pods and services; a machine with such an address can't be told from them
 _K3S_NETWORKS = {"pods": ip_network("10.42.0.0/16"), "services": ip_network("10.43.0.0/16")}
 
+#: the worker that has a web page, and where it is reached unless the file says otherwise
+MONITOR, PAGE_NODE_PORT = "monitor", 30090
+
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
@@ -66,6 +69,13 @@ def worker_preset(name: str, worker: Worker) -> str:
     if worker.schedule_on == "gpu":
         return "gpu"
     return "medium" if name == "extract" else "small"
+
+
+def page_node_port(name: str, worker: Worker) -> int | None:
+    """Return the port of every machine at which the monitor's page is reached; None where there is none."""
+    if name == MONITOR and "node_port" not in worker.model_fields_set:
+        return PAGE_NODE_PORT
+    return worker.node_port
 
 
 def check(sections: Sections) -> list[Finding]:
@@ -290,19 +300,34 @@ def _presets(sections: Sections) -> Iterator[Finding]:
             )
 
 
-def _services(sections: Sections) -> Iterator[Finding]:
-    services = sections.infrastructure
-    ports = Counter(service.node_port for service in services.values() if service.node_port)
-    seen: dict[int, str] = {}
-    for name, service in services.items():
-        if service.node_port and ports[service.node_port] > 1:
-            other = seen.setdefault(service.node_port, name)
-            if other != name:
+def _node_ports(sections: Sections) -> Iterator[Finding]:
+    wanted: list[tuple[KeyPath, int]] = []
+    for name, service in sections.infrastructure.items():
+        if service.node_port:
+            wanted.append((("infrastructure", name, "node_port"), service.node_port))
+    for name, worker in sections.workers.items():
+        if port := page_node_port(name, worker):
+            wanted.append((("workers", name, "node_port"), port))
+            if name != MONITOR:
                 yield Finding(
-                    path=("infrastructure", name, "node_port"),
-                    message=f"{service.node_port} is taken by {other}",
-                    hint="choose another one from 30000 to 32767",
+                    path=wanted[-1][0],
+                    message=f"{name} has no page",
+                    hint=f"only {MONITOR} has one; remove node_port",
                 )
+    seen: dict[int, str] = {}
+    for path, port in wanted:
+        other = seen.setdefault(port, str(path[1]))
+        if other != path[1]:
+            yield Finding(
+                path=path,
+                message=f"{port} is taken by {other}",
+                hint="choose another one from 30000 to 32767",
+            )
+
+
+def _services(sections: Sections) -> Iterator[Finding]:
+    yield from _node_ports(sections)
+    services = sections.infrastructure
     if sections.workers and "postgres" not in sections.names["infrastructure"]:
         yield Finding(
             path=("infrastructure",),

@@ -154,6 +154,8 @@ class Worker(Section):
     """Gives the pods HF_TOKEN, for models that are not public."""
     preset: Text | None = None
     """Unset: gpu where schedule_on is gpu, medium for extract, else small."""
+    node_port: NodePort | None = None
+    """Of the monitor only: its web page's port on every machine's address. Unset: 30090; null: no page."""
 
 
 class Infrastructure(Section):

@@ -27,6 +27,8 @@ SITE_ACCESS = "site-access"
 TOKEN_SECRET, TOKEN_KEY = "hf-token", "HF_TOKEN"
 #: roll pods when their image or their token changes
 IMAGE_ANNOTATION, TOKEN_ANNOTATION = "data-miner/image-id", "data-miner/token-hash"
+#: the page of the monitor: its Service and its Secret
+PAGE, PAGE_TOKEN_KEY = "monitor-page", "token"
 #: where the image of Adminer listens, whatever its Service's port is
 ADMINER_PORT = 8080
 #: of every pod, one in each namespace; its token is mounted nowhere

@@ -12,9 +12,11 @@ from typing import Any
 from data_miner.config import Stage
 from miner_cluster.app_config import MinerConfig, hub_models
 from miner_cluster.cluster import Cluster
+from miner_cluster.config_checks import MONITOR
 from miner_cluster.manifest_item import ADMINER_PORT, MIGRATION, Item, app_common, common
 from miner_cluster.manifests_autoscale import KEDA_NAMESPACE
 from miner_cluster.manifests_storage import BASE_PHASE, FILER_PORT, GRPC_OFFSET, MASTER_PORT, VOLUME_PORT
+from miner_cluster.manifests_workers import page_port
 from miner_cluster.pods import COMPONENT_LABEL, NAME_LABEL
 from miner_cluster.preflight import API_PORT
 
@@ -99,14 +101,15 @@ def _services(cluster: Cluster) -> Iterator[Group]:
 
 def _workers(cluster: Cluster, config: MinerConfig) -> Iterator[Group]:
     from_hub = hub_models(cluster, config.typed)
-    for stage in cluster.workers:
+    for stage, worker in cluster.workers.items():
         yield Group(
             name=f"{stage}-worker",
             label=(NAME_LABEL, f"{stage}-worker"),
+            outside_ports=(page_port(config),) if worker.node_port is not None else (),
             calls=_present(cluster, ("postgres", "loki")),
             to_internet=stage == Stage.DOWNLOAD.value or stage in from_hub,
             # It looks when the API's certificate ends.
-            to_api=stage == "monitor",
+            to_api=stage == MONITOR,
             key=f"workers.{stage}",
         )
 

@@ -12,8 +12,11 @@ from data_miner.site_secrets import DIRECTORY_VARIABLE
 from miner_cluster import pods
 from miner_cluster.app_config import MinerConfig
 from miner_cluster.cluster import Cluster, ResolvedWorker
+from miner_cluster.config_checks import MONITOR
 from miner_cluster.manifest_item import (
     CONFIG_MAP,
+    PAGE,
+    PAGE_TOKEN_KEY,
     PLUGINS_CONFIG_MAP,
     SITE_ACCESS,
     TOKEN_ANNOTATION,
@@ -30,13 +33,18 @@ from miner_cluster.model_workers import worker_image
 #: what a worker reads of the file that is mounted; everything else of a project comes from the database with
 #: each item, so that it needs no restart. The monitor, which writes it there, reads the whole file.
 READ_AT_START = ("device", "download.breaker", "logging", "models_dir", "output_dir", "queue", "worker")
-MONITOR = "monitor"
+
+#: where the page listens in its pod
+_PAGE_PORTS = (8090, 8091)
+_PAGE_TOKEN = "DATA_MINER_PAGE_TOKEN"  # noqa: S105 - the name of a variable
 
 _CONFIG_DIR = "/etc/data-miner"
 _PLUGINS_DIR = "/etc/data-miner-plugins"
 _SITE_ACCESS_DIR = "/etc/data-miner-site"
 #: after the workers' own grace, for the interpreter to end
 _GRACE_S = 10
+#: which container kubectl means where none is named
+_DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 _HASH_LENGTH = 16
 
 
@@ -64,13 +72,23 @@ def worker_items(
             "data-miner/config-hash": config_hash(config, stage, urls),
             **image_annotation(images, inputs["image"]),
             **({TOKEN_ANNOTATION: token_digest} if worker.hf_token and token_digest else {}),
+            **({_DEFAULT_CONTAINER: stage} if worker.node_port else {}),
         }
         yield _item(stage, "workers/worker", worker.kind.lower(), inputs)
+        if worker.node_port is not None:
+            page = app_common(cluster, "workers", PAGE, "worker") | {"selector": shared["selector"]}
+            ports = {"port": page_port(config), "node_port": worker.node_port}
+            yield _item(stage, "workers/page-service", "page-service", page | ports)
         if worker.kind == "StatefulSet":
             yield _item(stage, "workers/service", "service", shared | {"port": config.typed.worker.port})
         if worker.replicas is None or worker.replicas > 1:
             budget = shared | {"match": shared["selector"]}
             yield _item(stage, "policies/disruption-budget", "poddisruptionbudget", budget)
+
+
+def page_port(config: MinerConfig) -> int:
+    """Return where the page listens: the containers of a pod share their ports."""
+    return next(port for port in _PAGE_PORTS if port != config.typed.worker.port)
 
 
 def config_hash(config: MinerConfig, stage: str, urls: Mapping[str, str]) -> str:
@@ -126,15 +144,28 @@ def _worker_vars(cluster: Cluster, stage: str, worker: ResolvedWorker, config: M
         "plugins_dir": f"{_PLUGINS_DIR}/yt_dlp_plugins/extractor",
         "site_access": SITE_ACCESS if download else None,
         "site_access_dir": _SITE_ACCESS_DIR,
+        "page": _page(cluster, config) if worker.node_port is not None else None,
         "shared_dir": str(PurePosixPath(cluster.storage.seaweedfs_mount).parent),
     }
 
 
-def _worker_env(cluster: Cluster, worker: ResolvedWorker) -> dict[str, pods.EnvValue]:
+def _page(cluster: Cluster, config: MinerConfig) -> dict[str, Any]:
+    values = _place_env(cluster)
+    values[_PAGE_TOKEN] = {"secret": PAGE, "key": PAGE_TOKEN_KEY, "optional": True}
+    return {"name": PAGE, "port": page_port(config), "env": values}
+
+
+def _place_env(cluster: Cluster) -> dict[str, pods.EnvValue]:
+    """Return what says where database, configuration and storage are."""
     values = database_env()
-    values["LOKI_URL"] = {"config_map": CONFIG_MAP, "key": "LOKI_URL", "optional": True}
     values["DATA_MINER_CONFIG"] = f"{_CONFIG_DIR}/config.yaml"
     values["DATA_MINER_SHARED_MOUNT"] = cluster.storage.seaweedfs_mount
+    return values
+
+
+def _worker_env(cluster: Cluster, worker: ResolvedWorker) -> dict[str, pods.EnvValue]:
+    values = _place_env(cluster)
+    values["LOKI_URL"] = {"config_map": CONFIG_MAP, "key": "LOKI_URL", "optional": True}
     values["NODE_NAME"] = {"field": "spec.nodeName"}
     values["POD_NAME"] = {"field": "metadata.name"}
     if worker.schedule_on == "gpu":

@@ -55,7 +55,7 @@ def wanted_paths(cluster: Cluster, node: ResolvedNode) -> list[str]:
 
 def wanted_ports(cluster: Cluster, node: ResolvedNode) -> list[int]:
     """Return the ports that nobody else may listen on at a machine."""
-    ports = [KUBELET_PORT, *(s.node_port for s in cluster.infrastructure.values() if s.node_port)]
+    ports = [KUBELET_PORT, *cluster.node_ports]
     if node.role == "server":
         ports.append(API_PORT)
         ports += ETCD_PORTS if len(cluster.servers) > 1 else ()
@@ -201,13 +201,11 @@ def _installs(cluster: Cluster, node: ResolvedNode, facts: Mapping[str, Any]) ->
             found=f"has a k3s that these playbooks did not install ({unit})",
             remedy="remove it with its own k3s-uninstall.sh or k3s-agent-uninstall.sh",
         )
-    services = {str(s.node_port): name for name, s in cluster.infrastructure.items() if s.node_port}
+    keys = {str(port): key for port, key in cluster.node_ports.items()}
     for port, owner in sorted(facts["ports"].items()):
         if owner["k3s"]:
             continue
-        remedy = "stop it" + (
-            f", or choose another infrastructure.{services[port]}.node_port" if port in services else ""
-        )
+        remedy = "stop it" + (f", or choose another {keys[port]}" if port in keys else "")
         yield Trouble(where=node.name, found=f"port {port} is taken by {owner['who']}", remedy=remedy)
 
 

@@ -42,7 +42,10 @@ def floating_requests(cluster: Cluster) -> Iterator[Request]:
     """Return the pods of the workers; a kind whose number is left to others counts once."""
     for name, worker in cluster.workers.items():
         for _ in range(1 if worker.replicas is None else worker.replicas):
-            yield _request(cluster, f"{name}-worker", worker.preset, worker.schedule_on)
+            containers = 2 if worker.node_port else 1  # the page has what its worker has
+            yield _request(
+                cluster, f"{name}-worker", worker.preset, worker.schedule_on, containers=containers
+            )
 
 
 def total_requests(cluster: Cluster) -> dict[str, int]:
@@ -53,12 +56,17 @@ def total_requests(cluster: Cluster) -> dict[str, int]:
 
 
 def _request(
-    cluster: Cluster, name: str, preset: str, schedule_on: Literal["all", "master", "gpu"] = "all"
+    cluster: Cluster,
+    name: str,
+    preset: str,
+    schedule_on: Literal["all", "master", "gpu"] = "all",
+    *,
+    containers: int = 1,
 ) -> Request:
     resources = cluster.resource_presets[preset]
     return Request(
         name=name,
-        cpu=millicores(split_range(resources.cpu, millicores)[0]),
-        memory=memory_bytes(split_range(resources.memory, memory_bytes)[0]),
+        cpu=containers * millicores(split_range(resources.cpu, millicores)[0]),
+        memory=containers * memory_bytes(split_range(resources.memory, memory_bytes)[0]),
         schedule_on=schedule_on,
     )

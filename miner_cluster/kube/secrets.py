@@ -5,13 +5,22 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Mapping
 
+from miner_cluster.cluster import Cluster
+from miner_cluster.config_checks import MONITOR
 from miner_cluster.kube.api import FIELD_MANAGER, NOT_FOUND, Api, ApiError, KubeError, Object
 from miner_cluster.kube.diff import APPLY
 from miner_cluster.kube.prune import delete, ours
+from miner_cluster.manifest_item import PAGE
 from miner_cluster.pods import labels
 
-#: the Secrets that a cluster has of itself, by the service that each is for
-GENERATED = ("postgres", "grafana")
+_SERVICES = ("postgres", "grafana")
+
+
+def generated(cluster: Cluster) -> list[str]:
+    """Return the names of the Secrets that a cluster makes up for itself."""
+    monitor = cluster.workers.get(MONITOR)
+    page = [PAGE] if monitor is not None and monitor.node_port is not None else []
+    return [*(name for name in _SERVICES if name in cluster.infrastructure), *page]
 
 
 def missing_secrets(api: Api, namespace: str, names: Iterable[str]) -> list[str]:

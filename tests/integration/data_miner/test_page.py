@@ -122,7 +122,8 @@ def test_errors_are_grouped_by_cause(page: Page, db: Connection) -> None:
     text = page.get("/p/p").text
     assert "Failed for good: 4" in text
     assert re.search(
-        r'<td class="number">3</td><td>download</td><td class="cause"><details><summary>… HTTP 404, attempt N of N',
+        r'<td class="number">3</td><td>download</td><td class="cause">'
+        r"<details><summary>… HTTP 404, attempt N of N",
         text,
     )
     assert "… HTTP 500" in text

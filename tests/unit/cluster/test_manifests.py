@@ -126,7 +126,7 @@ def test_services_select_pods_that_exist_on_ports_that_they_have(rendered: list[
             if spec["selector"].items() <= template["metadata"]["labels"].items()
         ]
         assert len(matching) == 1, item["path"]
-        ports = {port["name"] for port in matching[0]["spec"]["containers"][0]["ports"]}
+        ports = {port["name"] for one in matching[0]["spec"]["containers"] for port in one["ports"]}
         assert {port["targetPort"] for port in spec["ports"]} <= ports
 
 
@@ -150,15 +150,16 @@ def test_only_the_mount_is_privileged_and_nothing_gets_a_service_account_token(
 ) -> None:
     for path, template in templates(rendered).items():
         assert template["spec"]["automountServiceAccountToken"] is False
-        context = template["spec"]["containers"][0]["securityContext"]
-        assert context["readOnlyRootFilesystem"] is True
-        if path == "seaweedfs/mount-daemonset.yaml":
-            assert context["privileged"] is True
-        else:
-            assert context["capabilities"] == {"drop": ["ALL"]}
-            assert context["allowPrivilegeEscalation"] is False
-            assert template["spec"]["securityContext"]["runAsNonRoot"] is True
-            assert template["spec"]["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for one in template["spec"]["containers"]:
+            context = one["securityContext"]
+            assert context["readOnlyRootFilesystem"] is True
+            if path == "seaweedfs/mount-daemonset.yaml":
+                assert context["privileged"] is True
+            else:
+                assert context["capabilities"] == {"drop": ["ALL"]}
+                assert context["allowPrivilegeEscalation"] is False
+                assert template["spec"]["securityContext"]["runAsNonRoot"] is True
+                assert template["spec"]["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
 
 
 def test_every_pod_is_of_an_account_of_its_namespace_that_has_no_token(

@@ -113,7 +113,7 @@ def test_what_may_leave_may_arrive_and_the_other_way_round(policies: Policies, n
 
 def test_only_services_with_a_node_port_are_reached_from_outside(policies: Policies) -> None:
     outside = {call[1:] for call in arriving(policies, "data-miner") if call[0] == "*"}
-    assert outside == {("grafana", 3000), ("adminer", 8080)}
+    assert outside == {("grafana", 3000), ("adminer", 8080), ("monitor-worker", 8090)}
     assert not {call for call in arriving(policies, "seaweedfs") if call[0] == "*"}
 
 

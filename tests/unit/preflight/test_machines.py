@@ -106,7 +106,7 @@ def test_a_limit_above_the_disk_is_refused(cluster: Cluster, facts: Look) -> Non
 
 def test_only_a_server_needs_the_ports_of_the_api(cluster: Cluster) -> None:
     assert 6443 in wanted_ports(cluster, cluster.nodes["lab-server"])
-    assert wanted_ports(cluster, cluster.nodes["lab-agent-1"]) == [10250, 30080, 30300]
+    assert wanted_ports(cluster, cluster.nodes["lab-agent-1"]) == [10250, 30080, 30090, 30300]
 
 
 def test_only_the_first_server_needs_room_for_the_databases(cluster: Cluster) -> None:

@@ -1,4 +1,4 @@
-"""What status learns from Grafana's health."""
+"""What status learns from the health of Grafana and of the page."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import pytest
 from miner_cluster.cluster import CHECKOUT, Cluster, resolve_cluster
 from miner_cluster.config_file import load_cluster_file
 from miner_cluster.kube.api import ApiError
-from miner_cluster.kube.grafana_health import grafana_problems
+from miner_cluster.kube.service_health import service_problems
 from tests.unit.kube.fake_api import FakeApi
 
-PATH = "/api/v1/namespaces/data-miner/services/grafana:grafana/proxy/api/health"
+SERVICES = "/api/v1/namespaces/data-miner/services"
+PATH = f"{SERVICES}/grafana:grafana/proxy/api/health"
+PAGE = f"{SERVICES}/monitor-page:monitor-page/proxy/healthz"
 
 
 class Answering(FakeApi):
@@ -35,17 +37,16 @@ def cluster() -> Cluster:
     return resolve_cluster(load_cluster_file(path).file, config_file=path)
 
 
-def test_a_healthy_grafana_is_no_problem(cluster: Cluster) -> None:
+def test_healthy_services_are_no_problem(cluster: Cluster) -> None:
     api = Answering()
-    assert grafana_problems(api, cluster) == []
-    assert [path for _, path, _ in api.requests] == [PATH]
+    assert service_problems(api, cluster) == []
+    assert [path for _, path, _ in api.requests] == [PATH, PAGE]
 
 
 def test_what_fails_is_told_in_its_own_words(cluster: Cluster) -> None:
     api = Answering(ApiError(503, "", "Errors, Dead letters: the result is empty"))
-    assert grafana_problems(api, cluster) == [
-        "Grafana is not well: Errors, Dead letters: the result is empty"
-    ]
+    said = "is not well: Errors, Dead letters: the result is empty"
+    assert service_problems(api, cluster) == [f"Grafana {said}", f"The pipeline's page {said}"]
 
 
 @pytest.mark.parametrize("replicas", [None, 0])
@@ -55,5 +56,14 @@ def test_a_cluster_without_grafana_is_not_asked(cluster: Cluster, replicas: int 
     if replicas is not None:
         services["grafana"] = grafana.model_copy(update={"replicas": replicas})
     api = Answering()
-    assert grafana_problems(api, cluster.model_copy(update={"infrastructure": services})) == []
-    assert api.requests == []
+    assert service_problems(api, cluster.model_copy(update={"infrastructure": services})) == []
+    assert [path for _, path, _ in api.requests] == [PAGE]
+
+
+@pytest.mark.parametrize("change", [{"node_port": None}, {"replicas": 0}])
+def test_a_monitor_without_a_page_is_not_asked(cluster: Cluster, change: dict[str, int | None]) -> None:
+    monitor = cluster.workers["monitor"].model_copy(update=change)
+    api = Answering()
+    other = cluster.model_copy(update={"workers": {**cluster.workers, "monitor": monitor}})
+    assert service_problems(api, other) == []
+    assert [path for _, path, _ in api.requests] == [PATH]
