@@ -130,7 +130,7 @@ def _write_schemas(target: Path, kubernetes: str) -> None:
 
 
 def _write_custom(target: Path, definition: dict[str, Any]) -> None:
-    """Write the schemas of a CustomResourceDefinition; as strict ones they refuse keys that it does not name."""
+    """Write the schemas of a CustomResourceDefinition, which refuse keys that it does not name."""
     spec = definition["spec"]
     group = spec["group"].partition(".")[0]
     for version in spec["versions"]:
