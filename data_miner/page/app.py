@@ -27,6 +27,7 @@ from data_miner.page.access import COOKIE, FIELD, SESSION_S, Access, from_here
 from data_miner.page.headers import SafeHeaders
 from data_miner.page.pictures import SIDES, picture_path, scaled
 from data_miner.page.reader import Reader
+from data_miner.page.recent import Recent
 from data_miner.page.render import asset, render
 from data_miner.queue import leases
 from data_miner.queue.pauses import paused
@@ -35,6 +36,8 @@ from data_miner.queue.pauses import paused
 ALIVE_S = 30.0
 GALLERY, GROUPS, FAILED = 48, 12, 50
 _REFRESH_S = 15
+#: counting a million items takes a second
+RECENT_S = 5.0
 _STATIC = {"page.css": "text/css", "icon.svg": "image/svg+xml"}
 #: of the longest id
 _DIGITS = 18
@@ -84,31 +87,22 @@ class Pages:
     def __init__(self, reader: Reader, access: Access) -> None:
         self.reader = reader
         self.access = access
+        self._recent = Recent(RECENT_S)
 
     def overview(self, request: Request) -> Response:
         """Show all projects, who works, and which sites refuse us."""
         with self.reader.connection() as connection:
-            status = read_status(connection, alive_s=ALIVE_S)
-            rates, pauses = read_rates(connection), paused(connection)
-        counts = {one["project"]: stage_counts(status, one["project"]) for one in status.projects}
-        values = {"status": status, "counts": counts, "rates": rates, "paused": pauses, "states": STATES}
+            values = self._counts(connection, None)
         return self._page(request, "overview", values, refresh=True)
 
     def project(self, request: Request) -> Response:
         """Show one project, and its errors by cause."""
         with self._project(request) as (connection, config):
-            name = config.project
-            status = read_status(connection, project=name, alive_s=ALIVE_S)
-            values = {
-                "config": config,
-                "status": status,
-                "counts": {name: stage_counts(status, name)},
-                "rates": read_rates(connection, project=name),
-                "paused": paused(connection, name),
-                "states": STATES,
-                "causes": page.causes(connection, name),
-            }
-        return self._page(request, "project", values, refresh=True)
+            values = self._counts(connection, config.project)
+            causes = self._recent.get(
+                ("causes", config.project), lambda: page.causes(connection, config.project)
+            )
+        return self._page(request, "project", {**values, "config": config, "causes": causes}, refresh=True)
 
     def failed(self, request: Request) -> Response:
         """Show a project's dead letters, with a way to try them again."""
@@ -211,6 +205,21 @@ class Pages:
         """Say that the database or the storage is away."""
         text = first_line(error)
         return self._page(request, "message", {"title": "Not now", "text": text}, status=_AWAY)
+
+    def _counts(self, connection: Connection, project: str | None) -> dict[str, Any]:
+        """Return what the tables of stages show, of one project or of all."""
+
+        def find() -> dict[str, Any]:
+            status = read_status(connection, project=project, alive_s=ALIVE_S)
+            return {
+                "status": status,
+                "counts": {one["project"]: stage_counts(status, one["project"]) for one in status.projects},
+                "rates": read_rates(connection, project=project),
+                "paused": paused(connection, project),
+                "states": STATES,
+            }
+
+        return self._recent.get(("counts", project), find)
 
     def _retry(self, request: Request, form: dict[str, str]) -> None:
         with self._project(request) as (connection, config):

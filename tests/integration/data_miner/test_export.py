@@ -143,13 +143,17 @@ def test_only_an_earlier_export_is_replaced_and_only_when_asked(
     assert (tmp_path / "mine/letter.txt").exists()
 
 
-@pytest.mark.parametrize(("stages", "frames"), [(3, 39), (4, 22)])
-def test_a_project_may_end_earlier(pipeline: Pipeline, site: Site, stages: int, frames: int) -> None:
+@pytest.mark.parametrize(
+    ("stages", "frames"),
+    [(3, "sum(frames) AS n FROM frameset"), (4, "sum(cardinality(passed_ms)) AS n FROM filtered")],
+)
+def test_a_project_may_end_earlier(pipeline: Pipeline, site: Site, stages: int, frames: str) -> None:
     urls = [site.add("/a.mp4", make_video()), site.add("/b.mp4", make_video(seconds=1.9))]
     all_stages = settings()
     config = pipeline.config(urls=urls, **all_stages | {"stages": all_stages["stages"][:stages]})
     pipeline.run(config)
-    assert len(gather(pipeline.db, Store(pipeline.root, mount=None), config).frames) == frames
+    (row,) = pipeline.db.execute(f"SELECT {frames}").fetchall()
+    assert len(gather(pipeline.db, Store(pipeline.root, mount=None), config).frames) == row["n"] > 10
 
 
 def test_a_frame_that_is_gone_ends_the_export(pipeline: Pipeline, dataset: Dataset, mined: AppConfig) -> None:
