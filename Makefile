@@ -78,7 +78,7 @@ e2e: venv ## Build a lab, deploy, break one thing per component, run molecule, t
 .PHONY: soak
 soak: venv ## The long fault and interruption runs
 	scripts/bootstrap lab
-	python -m pytest -v -s tests/unit -m soak
+	python -m pytest -v -s tests/unit tests/integration -m soak
 	python -m pytest -v tests/e2e -m soak
 
 .PHONY: lock

@@ -27,7 +27,11 @@ class Pipeline:
         self.models: Models = FakeModels()
 
     def config(self, **changes: Any) -> AppConfig:
-        return make_config(**{"output_dir": str(self.root), "download": {"min_duration_s": None}, **changes})
+        return self.config_in(self.root, **changes)
+
+    @staticmethod
+    def config_in(root: Path, **changes: Any) -> AppConfig:
+        return make_config(**{"output_dir": str(root), "download": {"min_duration_s": None}, **changes})
 
     def run(self, config: AppConfig, *, until: str | None = None, replicas: int = 1) -> None:
         """Seed, and work until an item fulfils a condition, or until nothing is ready or leased."""

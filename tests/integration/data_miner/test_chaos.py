@@ -1,0 +1,148 @@
+"""Everything goes wrong for a while; afterwards the results are those of a run in which nothing did."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data_miner.config import AppConfig
+from data_miner.db.connect import Connection, connect
+from data_miner.db.migrate import migrate
+from data_miner.orphans import OrphanCollector
+from data_miner.store import Store
+from data_miner.workers.monitor import seed, sweep
+
+from .chaos import Chaos, Postgres
+from .pipeline import Pipeline
+from .site import Site, make_video
+from .test_model_stages import settings
+
+#: of a video, in bytes a second: slow enough that faults meet downloads
+SPEED = 6_000
+PATIENCE_S = 120
+
+#: what there is to be found, in a form that says nothing of the order in which it was
+RESULTS = {
+    "origins": "SELECT key, video FROM video_origin",
+    "frames": "SELECT video, params_hash, frames FROM frameset",
+    "passed": "SELECT video, passed_ms FROM filtered",
+    "kept": "SELECT video, time_ms FROM dedup_frame WHERE kept",
+    "objects": (
+        "SELECT video, time_ms, object_box.number, label, round(score::numeric, 3), x1, y1, x2, y2"
+        " FROM object_box JOIN dedup_frame USING (video, time_ms) WHERE kept"
+    ),
+    "dead": "SELECT stage, key, split_part(error, ':', 1) FROM item WHERE state = 'dead'",
+}
+
+
+def results(db: Connection) -> dict[str, list[Any]]:
+    return {
+        name: sorted(str(tuple(row.values())) for row in db.execute(query).fetchall())
+        for name, query in RESULTS.items()
+    }
+
+
+def put_up(site: Site, count: int) -> list[str]:
+    """Videos, some of them twice under other names, one that is missing and one that is none."""
+    bodies: list[bytes] = []
+    for number in range(count):
+        again = number % 5 == 4
+        bodies.append(bodies[number - 3] if again else make_video(seconds=1.5, shade=number * 11))
+    urls = [site.add(f"/{number}.mp4", body) for number, body in enumerate(bodies)]
+    return [*urls, f"{site.url}/missing.mp4", site.add("/page.mp4", b"<!doctype html><p>Log in")]
+
+
+def chaos_config(output_dir: Path, urls: list[str]) -> AppConfig:
+    breaker = {"pause_s": 0.3, "max_pause_s": 1, "max_blocks": 10_000}
+    limits = {"min_duration_s": None, "retries": 0, "socket_timeout_s": 0.5, "min_free_mib": 0}
+    queue = {"lease_s": 2, "heartbeat_s": 0.4, "max_attempts": 1000, "backoff_s": 0.1, "max_backoff_s": 0.5}
+    return Pipeline.config_in(
+        output_dir,
+        urls=urls,
+        download={**limits, "breaker": breaker},
+        queue=queue,
+        worker={"pause_s": 0.2, "shutdown_grace_s": 1, "stalled_after_s": 60},
+        **settings(),
+    )
+
+
+@pytest.fixture
+def postgres(server: str) -> Iterator[Postgres]:
+    running = Postgres()
+    yield running
+    running.close()
+
+
+def survive(
+    seconds: float, videos: int, *, pipeline: Pipeline, site: Site, postgres: Postgres, directory: Path
+) -> None:
+    urls = put_up(site, videos)
+    pipeline.run(chaos_config(pipeline.root, urls))
+    expected = results(pipeline.db)
+    assert len(expected["dead"]) == 2
+    for page in site.pages.values():
+        page.speed = SPEED
+    output = directory / "shared"
+    output.mkdir()
+    config = chaos_config(output, urls)
+    with connect(postgres.url, name="test") as connection:
+        migrate(connection)
+        seed(connection, config)
+    chaos = Chaos(config, postgres, site, directory, seed=round(seconds))
+    try:
+        chaos.wait_until_all_started()
+        chaos.rage(seconds)
+        chaos.assert_alive()
+        with connect(postgres.url, name="test") as db:
+            wait_for_the_end(db)
+            chaos.close()
+            print(f"faults: {dict(chaos.counts)}")
+            check(db, Store(output, mount=None), expected, downloads=len(urls))
+    finally:
+        chaos.kill()
+
+
+def wait_for_the_end(db: Connection) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while left := db.execute(
+        "SELECT stage, key, state, attempts, error FROM item WHERE state IN ('ready', 'leased')"
+    ).fetchall():
+        assert time.monotonic() < deadline, left
+        time.sleep(0.2)
+
+
+def check(db: Connection, store: Store, expected: dict[str, list[Any]], *, downloads: int) -> None:
+    assert results(db) == expected
+    twice = "SELECT stage, key, params FROM item GROUP BY stage, key, params HAVING count(*) > 1"
+    assert db.execute(twice).fetchall() == []
+    ended = db.execute(
+        "SELECT count(*) AS n FROM item WHERE stage = 'search' AND state IN ('done', 'dead')"
+    ).fetchone()
+    assert ended == {"n": downloads}
+    sweep(db, store)
+    assert [path for path in (store.root / "tmp").rglob("*") if path.is_file()] == []
+    collector = OrphanCollector(store, min_age_s=0)
+    assert [collector.collect(db, tick=lambda: None) for _ in range(2)] == [0, 0]
+    on_disk = {path.stem for path in (store.root / "videos").rglob("*") if path.is_file()}
+    assert on_disk == {row["sha256"] for row in db.execute("SELECT sha256 FROM video").fetchall()}
+    cut = {path.parent.parent.name: 0 for path in (store.root / "frames").rglob("*.jpg")}
+    for path in (store.root / "frames").rglob("*.jpg"):
+        cut[path.parent.parent.name] += 1
+    assert cut == {row["video"]: row["frames"] for row in db.execute("SELECT * FROM frameset").fetchall()}
+
+
+def test_a_pipeline_survives_one_fault_of_each_kind(
+    pipeline: Pipeline, site: Site, postgres: Postgres, tmp_path: Path
+) -> None:
+    survive(1, 6, pipeline=pipeline, site=site, postgres=postgres, directory=tmp_path)
+
+
+@pytest.mark.soak
+def test_a_pipeline_survives_five_minutes_of_faults(
+    pipeline: Pipeline, site: Site, postgres: Postgres, tmp_path: Path
+) -> None:
+    survive(300, 120, pipeline=pipeline, site=site, postgres=postgres, directory=tmp_path)
