@@ -89,6 +89,9 @@ class Agent:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+            assert self._process.stdin is not None
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
             self._process = None
 
     def _running(self) -> subprocess.Popen[str]:
@@ -194,7 +197,7 @@ class Traffic:
         """Return acknowledged files that can't be read, or are not what was written, from a node."""
         agent, missing = Agent(self.lab, node), list(self.damaged)
         deadline = time.monotonic() + timeout_s
-        for name, wanted in self.acknowledged.items():
+        for name, wanted in list(self.acknowledged.items()):
             while True:
                 found, error = agent.ask(do="read", path=f"{self.directory}/{name}")
                 if found == wanted:
@@ -319,8 +322,8 @@ def server(lab: Lab) -> str:
 
 
 def weed(component: str) -> str:
-    """What the command line of one of SeaweedFS's processes begins with, as a pattern that misses itself."""
-    return f"[w]eed -logtostderr=true {component} "
+    """How the command line of one of SeaweedFS's processes begins, as a pattern that finds no shell."""
+    return f"^/usr/bin/weed -logtostderr=true {component} "
 
 
 def kill(lab: Lab, node: str, command_line: str) -> None:
