@@ -21,6 +21,7 @@ from miner_cluster.config_model import (
     Infrastructure,
     LabSection,
     Node,
+    Nvidia,
     ResourcePreset,
     Seaweedfs,
     Storage,
@@ -108,6 +109,7 @@ class Cluster(Resolved):
     storage: Storage
     image: Image
     seaweedfs: Seaweedfs
+    nvidia: Nvidia
     resource_presets: dict[str, ResourcePreset]
     workers: dict[str, ResolvedWorker]
     infrastructure: dict[str, ResolvedInfrastructure]
@@ -176,6 +178,7 @@ def resolve_cluster(
         storage=file.storage,
         image=_image(file.image, checkout),
         seaweedfs=file.seaweedfs,
+        nvidia=file.nvidia,
         resource_presets=dict(file.resource_presets),
         workers={name: _worker(name, worker) for name, worker in file.workers.items()},
         infrastructure={name: _service(name, service) for name, service in file.infrastructure.items()},

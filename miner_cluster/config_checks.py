@@ -18,6 +18,7 @@ from miner_cluster.config_model import (
     Infrastructure,
     LabSection,
     Node,
+    Nvidia,
     ResourcePreset,
     Seaweedfs,
     Storage,
@@ -50,6 +51,7 @@ class Sections:
     storage: Storage | None
     image: Image | None
     seaweedfs: Seaweedfs | None
+    nvidia: Nvidia | None
     nodes: dict[str, Node]
     resource_presets: dict[str, ResourcePreset]
     workers: dict[str, Worker]
@@ -286,6 +288,8 @@ def _presets(sections: Sections) -> Iterator[Finding]:
     wanted: list[tuple[KeyPath, str]] = []
     if sections.seaweedfs:
         wanted.append((("seaweedfs", "preset"), sections.seaweedfs.preset))
+    if sections.nvidia and sections.nvidia.device_plugin:
+        wanted.append((("nvidia", "preset"), sections.nvidia.preset))
     for name, worker in sections.workers.items():
         wanted.append((("workers", name, "preset"), worker_preset(name, worker)))
     for name, service in sections.infrastructure.items():

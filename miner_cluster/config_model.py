@@ -171,6 +171,15 @@ class Infrastructure(Section):
     preset: Text = "small"
 
 
+class Nvidia(Section):
+    """What machines with a GPU get."""
+
+    device_plugin: ImageReference | None = None
+    """Image of NVIDIA's device plugin, for pods that ask for nvidia.com/gpu; workers share GPUs."""
+    preset: Text = "small"
+    """Resources of its pods."""
+
+
 class LabSection(Section):
     """Makes the cluster a lab on this machine."""
 
@@ -203,5 +212,6 @@ class ClusterFile(Section):
     resource_presets: dict[DnsLabel, ResourcePreset] = Field(default_factory=_default_presets)
     workers: dict[WorkerName, Worker] = {}
     infrastructure: dict[InfrastructureName, Infrastructure] = {}
+    nvidia: Nvidia = Nvidia()
     k3s_app_overrides: dict[str, Any] = {}
     """The strongest of the three layers of the application's configuration."""

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from miner_cluster import grafana
-from miner_cluster.cluster import Cluster, ResolvedInfrastructure
+from miner_cluster.cluster import GPU_LABEL, Cluster, ResolvedInfrastructure
 from miner_cluster.loki_config import loki_config
 from miner_cluster.manifest_item import (
     ADMINER_PORT,
@@ -46,6 +46,7 @@ def infrastructure_config(cluster: Cluster) -> Iterator[Item]:
 def infrastructure_items(cluster: Cluster, images: Mapping[str, str]) -> Iterator[Item]:
     """Return the services, then the Job that brings the database's schema up to date."""
     yield from _services(cluster, images)
+    yield from _device_plugin(cluster, images)
     yield from _migration(cluster, images)
 
 
@@ -142,6 +143,27 @@ def _config_annotation(cluster: Cluster, service: str) -> dict[str, str]:
 
 def _yaml(value: object) -> str:
     return yaml.safe_dump(value, sort_keys=False)
+
+
+def _device_plugin(cluster: Cluster, images: Mapping[str, str]) -> Iterator[Item]:
+    """NVIDIA's device plugin, where there can be a machine for it."""
+    image = cluster.nvidia.device_plugin
+    if image is None or all(node.gpu is False for node in cluster.nodes.values()):
+        return
+    name = "nvidia-device-plugin"
+    yield Item(
+        phase="infrastructure",
+        template=f"infrastructure/{name}.yaml.j2",
+        path=f"infrastructure/{name}-daemonset.yaml",
+        vars=app_common(cluster, "infrastructure", name, "device-plugin")
+        | {
+            "image": image,
+            "pod_annotations": image_annotation(images, image),
+            "preset": cluster.resource_presets[cluster.nvidia.preset].model_dump(),
+            "node_label": GPU_LABEL,
+        },
+        key="nvidia.device_plugin",
+    )
 
 
 def _migration(cluster: Cluster, images: Mapping[str, str]) -> Iterator[Item]:

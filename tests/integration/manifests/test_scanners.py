@@ -12,7 +12,7 @@ import yaml
 from miner_cluster.artifacts.store import Store
 from miner_cluster.cluster import CHECKOUT, resolve_cluster
 from miner_cluster.config_file import load_cluster_file
-from miner_cluster.config_model import Autoscale
+from miner_cluster.config_model import Autoscale, Nvidia
 from miner_cluster.rendering import to_files
 from tests.integration.manifests import tools
 from tests.unit.cluster.conftest import Render, lab
@@ -28,11 +28,13 @@ def programs() -> Path:
 
 @pytest.fixture(scope="module")
 def tree(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Both shipped inventories, rendered."""
+    """Both shipped inventories, rendered; the second with everything that it leaves out."""
     root = tmp_path_factory.mktemp("manifests")
     for name in ("lab", "production"):
         config = CHECKOUT / "inventory" / name / "cluster_config.yaml"
         cluster = resolve_cluster(load_cluster_file(config).file, config_file=config)
+        if name == "production":
+            cluster = cluster.model_copy(update={"nvidia": Nvidia(device_plugin="registry.example/plugin:1")})
         for path, text in to_files(render(cluster)).items():
             file = root / name / path
             file.parent.mkdir(parents=True, exist_ok=True)
