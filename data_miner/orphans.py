@@ -62,22 +62,18 @@ class OrphanCollector:
         unknown: dict[Path, _Sighting] = {}
         removed = 0
         with self._store.faults():
-            shutil.rmtree(self._aside, ignore_errors=True)
+            shutil.rmtree(_aside(self._store), ignore_errors=True)
             for path in self._unknown(connection, tick):
                 sighting = self._sighting(path)
                 if sighting is None:
                     continue
                 again = sighting is self._seen.get(path)
                 if again and time.monotonic() - sighting.first_s >= self._min_age_s:
-                    removed += self._remove(path, sighting)
+                    removed += remove_unless_taken(self._store, path, sighting.time_ns)
                 else:
                     unknown[path] = sighting
         self._seen = unknown
         return removed
-
-    @property
-    def _aside(self) -> Path:
-        return self._store.root / "tmp" / "orphans"
 
     def _unknown(self, connection: Connection, tick: Callable[[], None]) -> Iterator[Path]:
         for videos in _batches(_entries(self._store.root / "videos", depth=2)):
@@ -93,7 +89,7 @@ class OrphanCollector:
 
     def _sighting(self, path: Path) -> _Sighting | None:
         """Return when a file was first seen as it is now."""
-        time_ns = _time_ns(path)
+        time_ns = time_of(path)
         if time_ns is None:
             return None
         before = self._seen.get(path)
@@ -101,22 +97,27 @@ class OrphanCollector:
             return before
         return _Sighting(time_ns, time.monotonic())
 
-    def _remove(self, path: Path, sighting: _Sighting) -> bool:
-        """Remove a file or directory, unless somebody takes it over at this moment."""
-        aside = self._aside / path.relative_to(self._store.root)
-        aside.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            path.rename(aside)
-        except FileNotFoundError:
+
+def remove_unless_taken(store: Store, path: Path, time_ns: int) -> bool:
+    """Remove a file or directory, unless somebody took it over since it had this time; tells whether."""
+    aside = _aside(store) / path.relative_to(store.root)
+    aside.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.rename(aside)
+    except FileNotFoundError:
+        return False
+    if time_of(aside) != time_ns:
+        with suppress(OSError):  # where there is another one by now, this one goes
+            aside.rename(path)
             return False
-        if _time_ns(aside) != sighting.time_ns:
-            with suppress(OSError):  # where there is another one by now, this one goes
-                aside.rename(path)
-                return False
-        shutil.rmtree(aside) if aside.is_dir() else aside.unlink()
-        with suppress(OSError):  # others lie beside it
-            path.parent.rmdir()
-        return True
+    shutil.rmtree(aside) if aside.is_dir() else aside.unlink()
+    with suppress(OSError):  # others lie beside it
+        path.parent.rmdir()
+    return True
+
+
+def _aside(store: Store) -> Path:
+    return store.root / "tmp" / "orphans"
 
 
 def _known(connection: Connection, query: str, *columns: list[str]) -> set[tuple[str, ...]]:
@@ -139,7 +140,8 @@ def _batches(paths: Iterable[Path]) -> Iterator[list[Path]]:
         yield batch
 
 
-def _time_ns(path: Path) -> int | None:
+def time_of(path: Path) -> int | None:
+    """Return when a file was stored or taken over last, in nanoseconds; None where it is not there."""
     try:
         return path.stat().st_mtime_ns
     except FileNotFoundError:

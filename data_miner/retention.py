@@ -1,6 +1,7 @@
 """Removing a project, or old frames that are in no dataset. Planned first, so that a dry run can tell.
 
-Files go before what the database knows of them: when this is interrupted, doing it again finishes it.
+What the database knows of a project goes first: a file that is left then, by an interruption or since another
+project may be taking it over at this moment, is an orphan, which the monitor removes.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from data_miner.dataset.scope import Scope, scope_of
 from data_miner.db import retention as db
 from data_miner.db.connect import Connection
 from data_miner.db.dataset import read_frames
+from data_miner.db.projects import project_names
 from data_miner.db.retention import Frameset
 from data_miner.errors import MinerError
 from data_miner.frames import frame_path, frame_times
+from data_miner.orphans import MIN_AGE_S, remove_unless_taken, time_of
 from data_miner.queue.pauses import pause
 from data_miner.store import MANIFEST, Store
 
@@ -46,6 +49,8 @@ def plan_deletion(connection: Connection, store: Store, project: str) -> Removal
 def delete_project(connection: Connection, store: Store, project: str, *, wait_s: float) -> Removal:
     """Remove a project with its results, and the files that no other project has.
 
+    Files that another project may be taking over are left to the monitor, which removes them if it does not.
+
     Args:
         connection: in autocommit mode.
         store: where the files lie.
@@ -68,9 +73,14 @@ def delete_project(connection: Connection, store: Store, project: str, *, wait_s
         time.sleep(_POLL_S)
     videos = db.own_videos(connection, project)
     removal = plan_deletion(connection, store, project)
-    with store.faults():
-        _remove(removal.paths)
+    certain = [path for path in removal.paths if _is_ours_alone(connection, path)]
+    times = {path: time_of(path) for path in certain}
+    removal = _removal(certain)
     db.delete_project(connection, project, list(videos))
+    with store.faults():
+        for path, time_ns in times.items():
+            if time_ns is not None:
+                remove_unless_taken(store, path, time_ns)
     return removal
 
 
@@ -94,7 +104,8 @@ def prune(connection: Connection, store: Store, config: AppConfig, *, days: floa
     removals = []
     for frameset in db.old_framesets(connection, config.project, days=days):
         paths = list(_prunable(store, frameset, scope, kept))
-        if paths:
+        directory = store.frames_path(frameset.video, frameset.params_hash)
+        if paths and _is_ours_alone(connection, directory):
             removals.append(_removal(paths))
             db.note_pruned(connection, config.project, frameset)
             with store.faults():
@@ -104,6 +115,13 @@ def prune(connection: Connection, store: Store, config: AppConfig, *, days: floa
         files=sum(removal.files for removal in removals),
         bytes=sum(removal.bytes for removal in removals),
     )
+
+
+def _is_ours_alone(connection: Connection, path: Path) -> bool:
+    """Tell whether no other project can be taking a file over at this moment, before it says so."""
+    time_ns = time_of(path)
+    others = len(project_names(connection)) > 1
+    return time_ns is not None and (not others or time.time() - time_ns / 1e9 > MIN_AGE_S)
 
 
 def _kept(connection: Connection, scope: Scope) -> dict[str, list[int] | None]:

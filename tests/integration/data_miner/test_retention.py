@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -52,10 +53,23 @@ def test_what_another_project_has_too_stays(pipeline: Pipeline, site: Site, stor
     pipeline.run(pipeline.config(project="other", urls=[both]))
     before = pipeline.files("")
     pipeline.run(pipeline.config(project="mine", urls=[both, own]))
+    for path in (file for folder in ("videos/*/*", "frames/*/*") for file in store.root.glob(folder)):
+        os.utime(path, (0, 0))
     delete_project(pipeline.db, store, "mine", wait_s=0)
     assert pipeline.files("") == before
     pipeline.run(pipeline.config(project="mine", urls=[both, own]))
     assert {state for state, _ in pipeline.items().values()} == {State.DONE}
+
+
+def test_what_another_project_may_be_taking_over_is_left_to_the_monitor(
+    pipeline: Pipeline, site: Site, store: Store
+) -> None:
+    pipeline.run(pipeline.config(project="mine", urls=[site.add("/a.mp4", make_video())]))
+    add_items(pipeline.db, 1, project="other")
+    before = pipeline.files("")
+    assert delete_project(pipeline.db, store, "mine", wait_s=0).files == 0
+    assert pipeline.files("") == before
+    assert pipeline.db.execute("SELECT FROM video").fetchall() == []  # so they are orphans now
 
 
 def test_a_project_that_is_worked_on_stays_paused(db: Connection, store: Store) -> None:
