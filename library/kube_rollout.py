@@ -76,7 +76,7 @@ from ansible.utils.display import Display
 from miner_cluster.kube import rollout
 from miner_cluster.kube.api import Api
 from miner_cluster.kube.by_hand import remove_additions
-from miner_cluster.kube.prune import delete, find_leftovers, title
+from miner_cluster.kube.prune import delete, find_leftovers, refuse_storage, title
 from miner_cluster.kube.waiting import Wait
 
 ARGUMENTS: dict[str, Any] = {
@@ -97,6 +97,7 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     """
     api, objects = Api(Path(params["kubeconfig"])), params["objects"]
     removed = find_leftovers(api, objects, params["phases"], params["namespaces"])
+    refuse_storage(removed)
     for leftover in [] if check else removed:
         delete(api, leftover)
     cleaned = params["additions"] if check else remove_additions(api, params["additions"])

@@ -57,6 +57,8 @@ def groups(cluster: Cluster) -> dict[str, list[str]]:
         "agent": [node.name for node in nodes if node.role == "agent"],
         "gpu": [node.name for node in nodes if node.gpu],
         "storage_only": [node.name for node in nodes if node.storage_only],
+        # Filled while site.yml runs, with machines that are not in the file any more.
+        "gone": [],
     }
 
 

@@ -16,7 +16,7 @@ from miner_cluster import quantities
 MAX_NODE_NAME = 45
 _THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_RESERVED_NODE_NAMES = {"all", "ungrouped", "localhost", "server", "agent", "gpu"}
+_RESERVED_NODE_NAMES = {"all", "ungrouped", "localhost", "server", "agent", "gpu", "gone"}
 _SYSTEM = (
     *("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys"),
     *("/usr", "/var/run", "/var/log", "/var/lib/rancher", "/var/lib/kubelet", "/var/lib/containerd"),

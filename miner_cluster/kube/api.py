@@ -21,6 +21,14 @@ from typing import Any
 import yaml
 
 Object = dict[str, Any]
+#: how a connection that was kept shows that the server has closed it meanwhile
+_IDLE_ENDED = (
+    http.client.RemoteDisconnected,
+    BrokenPipeError,
+    ConnectionResetError,
+    ssl.SSLEOFError,
+    ssl.SSLZeroReturnError,
+)
 JSON = "application/json"
 HTTP_ERROR = 400
 NOT_FOUND = 404
@@ -106,7 +114,7 @@ class Api:
             try:
                 self._connection.request(method, target, payload, headers)
                 answer = self._connection.getresponse()
-            except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+            except _IDLE_ENDED:
                 self._connection.close()  # the server closed an idle connection
                 self._connection.request(method, target, payload, headers)
                 answer = self._connection.getresponse()

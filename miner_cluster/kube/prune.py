@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from miner_cluster.kube.api import NOT_FOUND, Api, ApiError, KubeError, Object
+from miner_cluster.pods import COMPONENT_LABEL
 
 OURS = "app.kubernetes.io/part-of=data-miner,app.kubernetes.io/managed-by=ansible"
 PHASE_LABEL = "data-miner/phase"
+#: annotation of a volume server's StatefulSet from which everything was moved to others
+EMPTIED = "data-miner/emptied"
 # What a phase can leave behind when something is taken out of the configuration. Namespaces and Secrets
 # are not here: teardown removes the former, and a password must outlive a mistake in a template.
 PRUNED_KINDS = (
@@ -72,7 +75,6 @@ def find_leftovers(
         for obj in leftovers(api.list(api_version, kind, namespace, labelSelector=selector), wanted)
     ]
     _refuse_whole_phases(found, {_phase(obj) for obj in wanted})
-    _refuse_storage(found)
     return found
 
 
@@ -89,17 +91,20 @@ def _refuse_whole_phases(found: Sequence[Object], wanted: set[str]) -> None:
         )
 
 
-def _refuse_storage(found: Sequence[Object]) -> None:
-    """Check that no server of the shared storage would go: what it holds would be out of reach."""
+def refuse_storage(found: Sequence[Object]) -> None:
+    """Check that no server of the shared storage would go whose files were not moved to others.
+
+    Raises:
+        KubeError: one would, and nothing may be deleted.
+    """
     for obj in found:
-        labels = obj["metadata"].get("labels") or {}
-        if obj["kind"] == "StatefulSet" and labels.get("app.kubernetes.io/component") == "storage":
-            namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
+        meta = obj["metadata"]
+        volumes = (meta.get("labels") or {}).get(COMPONENT_LABEL) == "volume"
+        if obj["kind"] == "StatefulSet" and volumes and EMPTIED not in (meta.get("annotations") or {}):
             raise KubeError(
                 f"{title(obj)} holds files of the shared storage, and cluster_config.yaml has no place for "
-                "it any more; nothing was deleted. Put its node back, or move its files to other nodes first "
-                "(weed shell: volumeServer.evacuate) and run: "
-                f"kubectl -n {namespace} delete statefulset,service {name}"
+                "it any more; nothing was deleted. Put its node back, or run: "
+                "ansible-playbook site.yml --tags seaweedfs, which moves its files to other nodes first"
             )
 
 

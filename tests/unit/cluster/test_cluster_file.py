@@ -29,6 +29,7 @@ def test_the_file_of_the_earlier_system_loads_with_a_warning_for_each_latest() -
         "agent": ["manthana", "arsenal"],
         "gpu": [],
         "storage_only": [],
+        "gone": [],
     }
     assert inventory.cluster["k3s_app_overrides"]["output_dir"] == "/swdfs_mnt/swshared/data_miner_output"
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from miner_cluster.kube.absent import present, refuse_foreign, remove
 from miner_cluster.kube.api import Api, KubeError
-from miner_cluster.kube.prune import delete, find_leftovers
+from miner_cluster.kube.prune import EMPTIED, delete, find_leftovers
 from miner_cluster.kube.waiting import Wait
 from tests.modules import load_module
 from tests.unit.kube.conftest import NAMESPACE, obj
@@ -71,11 +73,21 @@ def test_where_there_is_nothing_of_a_phase_nothing_needs_to_be_wanted() -> None:
     assert find_leftovers(FakeApi(NAMESPACE), [], ["workers"], ["data-miner"]) == []
 
 
-def test_a_server_of_the_shared_storage_is_never_left_over() -> None:
+def test_a_server_of_the_shared_storage_is_deleted_only_once_it_is_empty(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     gone = obj("StatefulSet", "volume-box2", phase="workers")
-    gone["metadata"]["labels"]["app.kubernetes.io/component"] = "storage"
-    with pytest.raises(KubeError, match=r"volume-box2 holds files.*nothing was deleted.*statefulset,service"):
-        find(FakeApi(KEPT, gone))
+    gone["metadata"]["labels"]["app.kubernetes.io/component"] = "volume"
+    loaded, api = load_module("kube_rollout"), FakeApi(KEPT, GONE, gone)
+    monkeypatch.setattr(loaded, "Api", lambda _: api)
+    where: dict[str, Any] = {"kubeconfig": "x", "phases": ["workers"], "namespaces": ["data-miner"]}
+    params = where | {"objects": [KEPT], "additions": [], "wait_s": 0}
+    with pytest.raises(KubeError, match=r"volume-box2 holds files.*nothing was deleted.*--tags seaweedfs"):
+        loaded.run(params, check=False)
+    assert find(api) == ["detect-worker", "volume-box2"]
+    api.objects[api.path(gone)]["metadata"]["annotations"] = {EMPTIED: "true"}
+    assert "StatefulSet data-miner/volume-box2" in loaded.run(params, check=False)["removed"]
+    assert find(api) == []
 
 
 def test_secrets_and_namespaces_are_never_left_over() -> None:

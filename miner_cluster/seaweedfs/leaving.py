@@ -1,0 +1,239 @@
+"""Volume servers of machines that were taken out of the configuration: emptied first, and only then let go.
+
+Nothing is remembered between two runs but what the cluster itself shows, so an interrupted run is finished by
+the next. Writers go on meanwhile: what they put on a server that is being emptied moves in the next pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from miner_cluster.kube.api import NOT_FOUND, Api, ApiError, KubeError, Object
+from miner_cluster.kube.node_labels import MERGE_PATCH
+from miner_cluster.kube.prune import EMPTIED, OURS
+from miner_cluster.kube.rollout import ready
+from miner_cluster.kube.waiting import Say, Wait
+from miner_cluster.pods import COMPONENT_LABEL
+from miner_cluster.seaweedfs.shell import WeedShell
+from miner_cluster.seaweedfs.topology import MB, Server, differing, name_of, no_room, plan_moves
+
+#: writers may keep on filling a server that is being emptied
+PASSES = 10
+#: until a server is known to the master again, or no more
+KNOWN_S = 120.0
+#: besides copying, a move waits until the last writes have arrived
+_MOVE_S, _MB_PER_S = 120.0, 5
+_REPAIR_S = 3600.0
+_LEAVE_S = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sets:
+    """StatefulSets of volume servers, by name."""
+
+    #: not in the configuration, and perhaps not empty
+    leaving: dict[str, Object]
+    #: emptied by an earlier run, and in the configuration again
+    returned: dict[str, Object]
+
+
+def find(api: Api, namespace: str, wanted: Collection[str]) -> Sets:
+    """Return the servers that something must be done about.
+
+    Args:
+        api: the cluster.
+        namespace: of SeaweedFS.
+        wanted: names of the StatefulSets that are in the configuration.
+    """
+    there = api.list("apps/v1", "StatefulSet", namespace, labelSelector=f"{OURS},{COMPONENT_LABEL}=volume")
+    named = {found["metadata"]["name"]: found for found in there}
+    emptied = {
+        name for name, found in named.items() if EMPTIED in (found["metadata"].get("annotations") or {})
+    }
+    return Sets(
+        leaving={name: one for name, one in named.items() if name not in wanted and name not in emptied},
+        returned={name: one for name, one in named.items() if name in wanted and name in emptied},
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Departure:
+    """Empties servers.
+
+    Attributes:
+        api: the cluster.
+        shell: of SeaweedFS.
+        say: tells how far it is.
+        replication: that is configured now.
+        lost: names of servers that will never answer again.
+    """
+
+    api: Api
+    shell: WeedShell
+    say: Say
+    replication: str
+    lost: Collection[str] = ()
+
+    def planned(self, leaving: Collection[str]) -> str:
+        """Return in words what emptying servers would move.
+
+        Raises:
+            KubeError: it would not fit, or a server does not answer.
+        """
+        servers = self._servers(leaving)
+        gone = self._addresses(servers, leaving)
+        found = plan_moves(servers.values(), gone)
+        # A lower replication frees places first, which only the next look would show.
+        if found.stuck and not differing(servers.values(), self.replication):
+            raise KubeError(_refused(no_room(servers.values(), gone, found), 0))
+        return f"{len(found.moves)} volumes would move off {', '.join(sorted(leaving))}"
+
+    def empty(self, leaving: Mapping[str, Object]) -> int:
+        """Move everything off servers, mark them as empty, and return how many volumes moved.
+
+        Raises:
+            KubeError: it does not fit, a server does not answer, or SeaweedFS refuses.
+        """
+        answering = self._servers(leaving)
+        moved = 0
+        for number_of_pass in range(PASSES):
+            servers = self.shell.servers()
+            gone = self._addresses(servers, leaving)
+            found = plan_moves(servers.values(), gone)
+            # Until the new replication is applied the master makes volumes with the old one: these move too.
+            old = differing(servers.values(), self.replication)
+            if old and (found.stuck or number_of_pass == 0):
+                self.reconfigure(len(old))
+                servers = self.shell.servers()
+                found = plan_moves(servers.values(), self._addresses(servers, leaving))
+            if found.stuck:
+                raise KubeError(_refused(no_room(servers.values(), gone, found), moved))
+            for number, move in enumerate(found.moves, 1):
+                size_mb = move.volume.size_bytes / MB
+                self.say(
+                    f"  {number} of {len(found.moves)}: volume {move.volume.id} ({size_mb:.0f} MB) from "
+                    f"{name_of(move.source)} to {name_of(move.target)}"
+                )
+                self.shell.locked(
+                    f"volume.move -source {move.source} -target {move.target} -volumeId {move.volume.id}",
+                    work_s=_MOVE_S + size_mb / _MB_PER_S,
+                )
+                moved += 1
+            left = [name for name in leaving if name not in self.lost and not self._left(name, answering)]
+            if not left:
+                break
+        else:
+            raise KubeError(
+                f"{', '.join(left)} was filled as fast as it was emptied, {moved} volumes moved; pause the "
+                "writers (data-miner pause) and run this again"
+            )
+        for statefulset in leaving.values():
+            self._annotate(statefulset, "true")
+        return moved
+
+    def reconfigure(self, volumes: int) -> None:
+        """Give existing volumes the configured replication, and make or remove copies until they have it."""
+        self.say(f"  {volumes} volumes get replication {self.replication}")
+        self.shell.locked(
+            f"volume.configure.replication -replication={self.replication}",
+            "volume.fix.replication -apply",
+            work_s=_REPAIR_S,
+        )
+
+    def take_back(self, returned: Mapping[str, Object]) -> None:
+        """Let servers that left serve again: they come back to the master when they start."""
+        for name, statefulset in returned.items():
+            self._restart(name)
+            self._annotate(statefulset, None)
+
+    def _servers(self, leaving: Collection[str]) -> dict[str, Server]:
+        """Return the master's servers, once it knows all of those that leave and have something.
+
+        Raises:
+            KubeError: one does not answer.
+        """
+        servers = self.shell.servers()
+        known = {name_of(address) for address in servers}
+        for name in sorted(set(leaving) - known - set(self.lost)):
+            if not self._runs(name):
+                raise KubeError(_silent(name))
+            if self._volumes(name):
+                self._restart(name)
+                servers = self._until(name, known=True)
+        return servers
+
+    def _addresses(self, servers: Mapping[str, Server], leaving: Collection[str]) -> set[str]:
+        return {address for address in servers if name_of(address) in leaving}
+
+    def _left(self, name: str, answering: Mapping[str, Server]) -> bool:
+        """Let a server leave if it is empty; False when a writer was faster."""
+        address = next((address for address in answering if name_of(address) == name), None)
+        if address is not None:
+            now = self.shell.servers()
+            if address in now:
+                if now[address].volumes:
+                    return False
+                self.shell.locked(f"volumeServer.leave -node {address} -apply", work_s=_LEAVE_S)
+                self._until(name, known=False)
+        # The master gives it nothing any more, so what lies there now is all that ever will.
+        if not self._volumes(name):
+            return True
+        self._restart(name)
+        self._until(name, known=True)
+        return False
+
+    def _until(self, name: str, *, known: bool) -> dict[str, Server]:
+        """Wait until the master knows a server, or does so no more."""
+        waiting = Wait(self.say)
+        while True:
+            servers = self.shell.servers()
+            if (name in {name_of(address) for address in servers}) is known:
+                return servers
+            if waiting.waited_s > KNOWN_S:
+                raise KubeError(f"{name} is {'not yet' if known else 'still'} known to SeaweedFS's master")
+            waiting.again(str, f"waiting for {name} and the master", poll_s=2)
+
+    def _runs(self, name: str) -> bool:
+        try:
+            return ready(self.api.call("GET", self._pod(name)))
+        except ApiError as error:
+            if error.status != NOT_FOUND:
+                raise
+            return False
+
+    def _volumes(self, name: str) -> list[str]:
+        """Return the files of volumes in a server's directory."""
+        listed = self.shell.exec(f"{name}-0", ["ls", "/data"])
+        return [line for line in listed.split() if line.endswith(".dat")]
+
+    def _restart(self, name: str) -> None:
+        try:
+            self.api.call("DELETE", self._pod(name))
+        except ApiError as error:
+            if error.status != NOT_FOUND:
+                raise
+
+    def _pod(self, name: str) -> str:
+        return self.api.resource("v1", "Pod").path(self.shell.namespace, f"{name}-0")
+
+    def _annotate(self, statefulset: Object, value: str | None) -> None:
+        meta = statefulset["metadata"]
+        path = self.api.resource("apps/v1", "StatefulSet").path(meta["namespace"], meta["name"])
+        self.api.call("PATCH", path, {"metadata": {"annotations": {EMPTIED: value}}}, content=MERGE_PATCH)
+
+
+def _refused(reason: str, moved: int) -> str:
+    return (
+        f"{reason}. {moved or 'None'} were moved. Raise disk_limit_mb of other nodes, add a node or delete "
+        "files, and run this again; or put the node back into cluster_config.yaml"
+    )
+
+
+def _silent(name: str) -> str:
+    node = name.removeprefix("volume-")
+    return (
+        f"{name} does not answer, so what only it holds can't be moved; nothing was changed. Start {node} "
+        "and run this again. If it is lost for good, so are files without a second copy: "
+        f"-e lost={node} goes on without them"
+    )
