@@ -72,6 +72,9 @@ from typing import Any
 
 from ansible.utils.display import Display
 
+from data_miner.config.model import StorageConfig
+from data_miner.errors import ConfigError
+from miner_cluster.app_config import load_miner_config
 from miner_cluster.cluster import Cluster, as_cluster
 from miner_cluster.kube.api import Api, KubeError
 from miner_cluster.kube.drift import drift
@@ -127,7 +130,17 @@ def see(params: dict[str, Any]) -> Report:
         stand_ins=params["stand_ins"],
         drift=drifted,
         problems=problems,
+        limits=_limits(cluster, problems),
     )
+
+
+def _limits(cluster: Cluster, problems: list[str]) -> StorageConfig | None:
+    """Return how full the shared storage may get; a configuration that can't be read is a problem."""
+    try:
+        return load_miner_config(cluster).typed.storage
+    except ConfigError as error:
+        problems.append(str(error))
+        return None
 
 
 def _counts(cluster: Cluster, params: dict[str, Any], problems: list[str]) -> Counts:

@@ -75,6 +75,7 @@ from typing import Any
 
 from ansible.module_utils import nvidia
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.files_size import files_bytes
 
 LISTEN = "0A"
 UNIT_DIRS = ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
@@ -156,17 +157,6 @@ def disk(path: str) -> dict[str, Any]:
         "free_bytes": size.f_bavail * size.f_frsize,
         "total_bytes": size.f_blocks * size.f_frsize,
     }
-
-
-def files_bytes(directory: str) -> int:
-    """Return how much disk the files of a directory take; those below it do not count."""
-    try:
-        with os.scandir(directory) as entries:
-            return sum(
-                entry.stat(follow_symlinks=False).st_blocks * 512 for entry in entries if entry.is_file()
-            )
-    except OSError:
-        return 0
 
 
 def count_volumes(directory: str) -> int:

@@ -64,6 +64,18 @@ mounted:
   description: Whether the shared file system is mounted and answers.
   type: bool
   returned: always
+shared_free_bytes:
+  description: Free space of the shared file system.
+  type: int
+  returned: when it is mounted
+shared_total_bytes:
+  description: Size of the shared file system.
+  type: int
+  returned: when it is mounted
+stored_bytes:
+  description: What SeaweedFS keeps on this machine.
+  type: int
+  returned: always
 free_bytes:
   description: Free space of the data's disk.
   type: int
@@ -81,7 +93,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.shared_mount import SharedMountError, bounded, is_mounted
+from ansible.module_utils.files_size import files_bytes
+from ansible.module_utils.shared_mount import STAT_TIMEOUT_S, SharedMountError, bounded, is_mounted
 
 DIRECTORY = ".data-miner-verify"
 POLL_S = 0.2
@@ -147,6 +160,13 @@ def space(path: str) -> dict[str, int]:
     return {"free_bytes": size.f_bavail * size.f_frsize, "total_bytes": size.f_blocks * size.f_frsize}
 
 
+def shared_space(mount: str) -> dict[str, int]:
+    """Return size and free space of the shared file system; nothing where it does not answer."""
+    found: dict[str, int] = {}
+    failure = bounded(STAT_TIMEOUT_S, lambda: found.update(space(mount)))
+    return {} if failure else {f"shared_{name}": value for name, value in found.items()}
+
+
 def _text(path: Path) -> str:
     with contextlib.suppress(OSError):
         return path.read_text()
@@ -173,6 +193,9 @@ def main() -> None:
     if action != "look" and not module.check_mode:
         failure = bounded(module.params["timeout_s"], act, module.params) if mounted else "it is not mounted"
     result = {"changed": False, "mounted": mounted, **space(module.params["data_dir"])}
+    result["stored_bytes"] = files_bytes(f"{module.params['data_dir']}/volume")
+    if mounted:
+        result.update(shared_space(mount))
     if failure:
         module.fail_json(
             msg=f"The shared storage at {mount} does not work here: {failure}. See the mount's pod on this "

@@ -32,7 +32,16 @@ from miner_cluster.model_workers import worker_image
 
 #: what a worker reads of the file that is mounted; everything else of a project comes from the database with
 #: each item, so that it needs no restart. The monitor, which writes it there, reads the whole file.
-READ_AT_START = ("device", "download.breaker", "logging", "models_dir", "output_dir", "queue", "worker")
+READ_AT_START = (
+    "device",
+    "download.breaker",
+    "logging",
+    "models_dir",
+    "output_dir",
+    "queue",
+    "storage",
+    "worker",
+)
 
 #: where the page listens in its pod
 _PAGE_PORTS = (8090, 8091)

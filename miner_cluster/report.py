@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
+from data_miner.capacity import Space, problem, warning
+from data_miner.config.model import StorageConfig
 from miner_cluster.cluster import Cluster
 from miner_cluster.kube.api import Object
 from miner_cluster.kube.prune import title
@@ -26,6 +28,9 @@ class Look(TypedDict, total=False):
     mounted: bool
     free_bytes: int
     total_bytes: int
+    stored_bytes: int
+    shared_free_bytes: int
+    shared_total_bytes: int
 
 
 class Report(TypedDict):
@@ -36,10 +41,14 @@ class Report(TypedDict):
     k3s_version: str
     nodes: list[dict[str, Any]]
     workloads: list[dict[str, Any]]
+    #: size and use of the shared storage; None where no machine that has it mounted could be asked
+    shared: dict[str, Any] | None
     projects: dict[str, Any]
     stand_ins: list[str]
     #: where the cluster is not as it is rendered
     drift: list[str]
+    #: what is well now and may not stay so
+    warnings: list[str]
     problems: list[str]
 
 
@@ -54,6 +63,7 @@ def build(
     stand_ins: Sequence[str],
     drift: Sequence[str] = (),
     problems: Sequence[str] = (),
+    limits: StorageConfig | None = None,
 ) -> Report:
     """Put the picture together.
 
@@ -67,7 +77,11 @@ def build(
         stand_ins: sentences about what stands in for what.
         drift: where the cluster is not as it is rendered.
         problems: what was found wrong while looking.
+        limits: how full the shared storage may get; None where they could not be read.
     """
+    shared = _shared(looks.values())
+    used = shared["used_percent"] if shared else 0.0
+    full, fills = (problem(used, limits), warning(used, limits)) if limits else ("", "")
     named = {node["metadata"]["name"]: node for node in nodes or ()}
     rows = [_node(name, cluster, named.get(name), pods, looks.get(name)) for name in cluster.nodes]
     if nodes is None:
@@ -78,9 +92,11 @@ def build(
         k3s_version=cluster.k3s_version,
         nodes=rows,
         workloads=[_workload(workload, pods) for workload in workloads],
+        shared=shared,
         projects=dict(projects),
         stand_ins=list(stand_ins),
         drift=list(drift),
+        warnings=[fills] if fills else [],
         problems=[
             *problems,
             *(f"{row['name']} is {row['state']}" for row in rows if row["state"] not in {"Ready", UNKNOWN}),
@@ -91,9 +107,23 @@ def build(
             ),
             *(f"{row['name']}: the shared storage is not mounted" for row in rows if row["mounted"] is False),
             *(f"{title(w)}: {reason}" for w in workloads if (reason := pending(w))),
+            *([full] if full else []),
             *image_problems(pods),
         ],
     )
+
+
+def _shared(looks: Iterable[Look]) -> dict[str, Any] | None:
+    """Return how full the shared storage is, as the first machine sees it that can tell."""
+    for look in looks:
+        if size := look.get("shared_total_bytes"):
+            found = Space(size_bytes=size, free_bytes=look["shared_free_bytes"])
+            return {
+                "total_bytes": found.size_bytes,
+                "free_bytes": found.free_bytes,
+                "used_percent": round(found.used_percent, 1),
+            }
+    return None
 
 
 def image_problems(pods: Iterable[Object]) -> list[str]:
@@ -152,12 +182,21 @@ def as_text(report: Report) -> str:
     parts = [
         [f"cluster {report['cluster']}, k3s {report['k3s_version']}: {state}"],
         table(
-            ("node", "role", "state", "pods", "data disk free", "shared storage"),
+            ("node", "role", "state", "pods", "data disk free", "stored", "shared storage"),
             [
-                (n["name"], n["role"], n["state"], str(n["pods"]), _disk(n), _MOUNTED[n["mounted"]])
+                (
+                    n["name"],
+                    n["role"],
+                    n["state"],
+                    str(n["pods"]),
+                    _disk(n),
+                    _stored(n),
+                    _MOUNTED[n["mounted"]],
+                )
                 for n in report["nodes"]
             ],
         ),
+        _shared_line(report["shared"]),
         table(
             ("workload", "ready", "on"),
             [(w["name"], f"{w['ready']}/{w['wanted']}", ", ".join(w["nodes"])) for w in report["workloads"]],
@@ -171,6 +210,8 @@ def as_text(report: Report) -> str:
         parts.append(
             ["drift, which site.yml takes back:", *(f"  {sentence}" for sentence in report["drift"])]
         )
+    if report["warnings"]:
+        parts.append(["warnings:", *(f"  {sentence}" for sentence in report["warnings"])])
     if problems:
         parts.append(["problems:", *(f"  {line}" for problem in problems for line in problem.splitlines())])
     return "\n\n".join("\n".join(part) for part in parts if part)
@@ -216,6 +257,8 @@ def _node(
         "mounted": None if look is None else look.get("mounted"),
         "free_bytes": None if look is None else look.get("free_bytes"),
         "total_bytes": None if look is None else look.get("total_bytes"),
+        "stored_bytes": None if look is None else look.get("stored_bytes"),
+        "disk_limit_mb": cluster.nodes[name].disk_limit_mb,
     }
 
 
@@ -244,10 +287,33 @@ def _workload(workload: Object, pods: Iterable[Object]) -> dict[str, Any]:
     }
 
 
+def _node_row(node: Mapping[str, Any]) -> tuple[str, ...]:
+    named = (node["name"], node["role"], node["state"], str(node["pods"]))
+    return *named, _disk(node), _stored(node), _MOUNTED[node["mounted"]]
+
+
 def _disk(node: Mapping[str, Any]) -> str:
     if node["free_bytes"] is None or node["total_bytes"] is None:
         return "?"
     return f"{node['free_bytes'] / GIB:.1f} of {node['total_bytes'] / GIB:.1f} GiB"
+
+
+def _stored(node: Mapping[str, Any]) -> str:
+    if node["stored_bytes"] is None:
+        return "?"
+    limit_mb = node["disk_limit_mb"]
+    of = f"of {limit_mb / 1024:.1f} GiB" if limit_mb else "GiB, no limit"
+    return f"{node['stored_bytes'] / GIB:.1f} {of}"
+
+
+def _shared_line(shared: Mapping[str, Any] | None) -> list[str]:
+    if shared is None:
+        return []
+    used = (shared["total_bytes"] - shared["free_bytes"]) / GIB
+    return [
+        f"shared storage: {used:.1f} of {shared['total_bytes'] / GIB:.1f} GiB used "
+        f"({shared['used_percent']:g} %), all copies counted"
+    ]
 
 
 def _project(name: str, project: Mapping[str, Any], namespace: str) -> list[str]:

@@ -104,6 +104,7 @@ Url = Annotated[str, AfterValidator(_url)]
 #: at most a year
 Seconds = Annotated[float, Field(gt=0, le=31_536_000)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Percent = Annotated[float, Field(gt=0, le=100)]
 Count = Annotated[int, Field(ge=1)]
 StageName = Annotated[Stage, BeforeValidator(_stage)]
 Stages = Annotated[list[StageName], AfterValidator(_stages)]
@@ -280,6 +281,28 @@ class MonitorConfig(Section):
     reseed_s: Seconds
 
 
+class StorageConfig(Section):
+    """How full the shared storage may get, in percent."""
+
+    warn_percent: Percent
+    """From here on status warns."""
+    pause_percent: Percent
+    """From here on nothing is downloaded."""
+    resume_percent: Percent
+    """Below this downloads go on."""
+
+    @model_validator(mode="after")
+    def _downloads_go_on_below_where_they_stop(self) -> Self:
+        if self.resume_percent > self.pause_percent:
+            raise _misfit(
+                f"{self.resume_percent:g} is more than pause_percent ({self.pause_percent:g})",
+                below=("resume_percent",),
+                because=("storage", "pause_percent"),
+                hint="lower it, so that downloads do not start and stop all the time",
+            )
+        return self
+
+
 class LoggingConfig(Section):
     """What is logged, and how logs go to Loki."""
 
@@ -310,6 +333,7 @@ class AppConfig(Section):
     queue: QueueConfig
     worker: WorkerConfig
     monitor: MonitorConfig
+    storage: StorageConfig
     logging: LoggingConfig
 
     @field_validator("filter")

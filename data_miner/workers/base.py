@@ -24,6 +24,7 @@ from data_miner.workers.findings import StoredFindings
 from data_miner.workers.heart import Heart
 from data_miner.workers.job import Job, StageFunction, StopWorkError
 from data_miner.workers.process import Process
+from data_miner.workers.room import Room
 from data_miner.workers.surroundings import Surroundings
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class Worker:
         self.config = process.config
         self._session = Session(process.database_url, name=process.name)
         self._heart = Heart(process, stage=name)
+        self._room = Room(process)
         self._projects: dict[str, tuple[str, AppConfig]] = {}
         self._memory: dict[str, Any] = {}
         metrics = process.metrics
@@ -78,6 +80,8 @@ class Worker:
         self.process.store.check()
         queue = self.config.queue
         for stage, function in self.stages:
+            if stage is Stage.DOWNLOAD and not self._room.enough():
+                continue
             items = self._session.call(
                 lambda connection, stage=stage: leases.claim(  # type: ignore[misc]
                     connection,
@@ -92,6 +96,7 @@ class Worker:
             if items:
                 self._work(self._separate(items), function)
                 return
+        self.process.pulse.waits_for = None
         self._session.call(lambda connection: leases.reap(connection, max_attempts=queue.max_attempts))
         self.process.pause(queue.poll_s)
 

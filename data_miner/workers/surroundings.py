@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
+from data_miner.capacity import Space, problem, space, warning
 from data_miner.certificate import CertificateError, not_after
 from data_miner.mount import StorageAwayError
 from data_miner.workers.process import Process
@@ -43,6 +44,9 @@ class Surroundings:
         self._process = process
         self._whole_cluster = whole_cluster
         self._interval_s = interval_s
+        metrics = process.metrics
+        metrics.declare("data_miner_node_disk_bytes", "gauge", "Size and free space of this node's disk.")
+        metrics.declare("data_miner_shared_disk_bytes", "gauge", "Size and free space of the shared storage.")
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="surroundings", daemon=True)
 
@@ -57,11 +61,19 @@ class Surroundings:
 
     def _run(self) -> None:
         while True:
-            log_disk("node", NODE_DISK, node=self._process.node)
+            self._show("node", log_disk("node", NODE_DISK, node=self._process.node))
             if self._whole_cluster:
                 self._measure_cluster()
             if self._end.wait(self._interval_s):
                 return
+
+    def _show(self, disk: str, found: Space | None) -> None:
+        """Let /metrics show a disk; one that can't be looked at disappears from it."""
+        sizes = (("size", found.size_bytes), ("free", found.free_bytes)) if found else ()
+        labels = {"node": self._process.node} if disk == "node" else {}
+        self._process.metrics.replace(
+            f"data_miner_{disk}_disk_bytes", [(labels | {"what": what}, value) for what, value in sizes]
+        )
 
     def _measure_cluster(self) -> None:
         store = self._process.store
@@ -72,13 +84,18 @@ class Surroundings:
                 "Storage not measured", extra={"action": "storage_not_measured", "reason": str(error)}
             )
         else:
-            log_disk("shared", store.mount or store.root, node="")
+            found = log_disk("shared", store.mount or store.root, node="")
+            self._show("shared", found)
+            limits = self._process.config.storage
+            used = found.used_percent if found else 0.0
+            if said := problem(used, limits) or warning(used, limits):
+                logger.warning("Storage fills up", extra={"action": "storage_fills_up", "reason": said})
         if host := os.environ.get("KUBERNETES_SERVICE_HOST"):
             log_certificate(host, int(os.environ.get("KUBERNETES_SERVICE_PORT", "443")))
 
 
-def log_disk(disk: str, path: Path, *, node: str) -> None:
-    """Log how much of a disk is free.
+def log_disk(disk: str, path: Path, *, node: str) -> Space | None:
+    """Log how much of a disk is free, and return it; None where it can't be looked at.
 
     Args:
         disk: what it is called, ``node`` or ``shared``.
@@ -86,23 +103,23 @@ def log_disk(disk: str, path: Path, *, node: str) -> None:
         node: the machine that it belongs to; empty where it belongs to all.
     """
     try:
-        found = os.statvfs(path)
+        found = space(path)
     except OSError as error:
         reason = f"{path}: {error.strerror}"
         logger.warning("Storage not measured", extra={"action": "storage_not_measured", "reason": reason})
-        return
-    size, free = found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
+        return None
     logger.info(
         "Disk measured",
         extra={
             "action": "disk_measured",
             "disk": disk,
             "node": node,
-            "size_bytes": size,
-            "free_bytes": free,
-            "free_percent": round(100 * free / size, 1) if size else 0.0,
+            "size_bytes": found.size_bytes,
+            "free_bytes": found.free_bytes,
+            "free_percent": round(100 - found.used_percent, 1) if found.size_bytes else 0.0,
         },
     )
+    return found
 
 
 def log_certificate(host: str, port: int) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from data_miner.config.model import StorageConfig
 from miner_cluster.cluster import CHECKOUT, Cluster, resolve_cluster
 from miner_cluster.config_file import load_cluster_file
 from miner_cluster.kube.api import KubeError
@@ -66,8 +67,38 @@ def running() -> dict[str, Any]:
     )
 
 
+@pytest.mark.parametrize(
+    ("free_percent", "warnings", "problems"),
+    [
+        (21, [], []),
+        (20, ["80 % full; downloads stop at 90 %"], []),
+        (9, [], ["91 % full: no downloads"]),
+    ],
+)
+def test_a_storage_that_fills_up_is_told_before_it_is_a_problem(
+    cluster: Cluster, free_percent: int, warnings: list[str], problems: list[str]
+) -> None:
+    look = Look(mounted=True, shared_total_bytes=100 * GIB, shared_free_bytes=free_percent * GIB)
+    limits = StorageConfig(warn_percent=80, pause_percent=90, resume_percent=85)
+    report = build(
+        cluster,
+        nodes=[node(name) for name in cluster.nodes],
+        workloads=[],
+        pods=[],
+        looks={"lab-server": look},
+        projects={},
+        stand_ins=[],
+        limits=limits,
+    )
+    for found, wanted in ((report["warnings"], warnings), (report["problems"], problems)):
+        assert len(found) == len(wanted)
+        assert all(words in sentence for words, sentence in zip(wanted, found, strict=True))
+    assert all(words in as_text(report) for words in (*warnings, *problems))
+
+
 def test_a_cluster_that_works_is_shown_with_everything(cluster: Cluster) -> None:
-    look = Look(mounted=True, free_bytes=8 * GIB, total_bytes=11 * GIB)
+    look = Look(mounted=True, free_bytes=8 * GIB, total_bytes=11 * GIB, stored_bytes=GIB)
+    look |= {"shared_total_bytes": 6 * GIB, "shared_free_bytes": 3 * GIB}
     report = build(
         cluster,
         nodes=[node(name) for name in cluster.nodes],
@@ -81,7 +112,8 @@ def test_a_cluster_that_works_is_shown_with_everything(cluster: Cluster) -> None
     json.dumps(report)
     text = as_text(report)
     assert text.startswith("cluster lab, k3s v1.31.0+k3s1: everything runs")
-    assert "lab-agent-1  agent   Ready     1  8.0 of 11.0 GiB  mounted" in text
+    assert "lab-agent-1  agent   Ready     1  8.0 of 11.0 GiB  1.0 of 2.0 GiB  mounted" in text
+    assert "shared storage: 3.0 of 6.0 GiB used (50 %), all copies counted" in text
     assert "data-miner/it  1/1    lab-agent-1" in text
     assert "project demo: 2 videos (3.0 MiB), 12 frames" in text
     assert "done on lab-agent-1: extract 2" in text
