@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from data_miner.cli.common import JsonOption, ProjectArgument, database, examples, known, print_json, store_of
-from data_miner.dataset.export import Format, export
-from data_miner.dataset.gather import gather
+from data_miner.dataset.formats import Format
 from data_miner.db.projects import project_config
 from data_miner.db.retention import unfinished_items
 from data_miner.errors import MinerError
@@ -57,6 +56,9 @@ def export_dataset(  # noqa: PLR0917 - typer reads the parameters by name
 
     It appears when it is complete; an interrupted export leaves DIR.partial, which the next one replaces.
     """
+    from data_miner.dataset.export import export  # noqa: PLC0415 - numpy is slow to import
+    from data_miner.dataset.gather import gather  # noqa: PLC0415
+
     wanted = parse_formats(formats)
     with database() as connection, _progress() as progress:
         known(connection, project)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,7 +26,9 @@ from data_miner.db.projects import project_config
 from data_miner.db.retention import item_counts
 from data_miner.errors import MinerError
 from data_miner.readable import size
-from data_miner.retention import Removal, delete_project, plan_deletion, plan_pruning, prune
+
+if TYPE_CHECKING:
+    from data_miner.retention import Removal
 
 
 def register(app: typer.Typer) -> None:
@@ -56,6 +58,8 @@ def delete(
 
     It is paused first. Exports that lie elsewhere stay.
     """
+    from data_miner.retention import delete_project, plan_deletion  # noqa: PLC0415 - numpy is slow to import
+
     _refuse_deployed(project)
     with database() as connection:
         known(connection, project)
@@ -81,6 +85,8 @@ def prune_frames(
     Frames that are gone can't become part of the dataset when thresholds change; other parameters of extract
     cut new ones.
     """
+    from data_miner.retention import plan_pruning, prune  # noqa: PLC0415 - numpy is slow to import
+
     with database() as connection:
         known(connection, project)
         config = project_config(connection, project)

@@ -13,8 +13,7 @@ from data_miner.cli.common import MOUNTED, JsonOption, database, examples, print
 from data_miner.cli.errors import DEAD_LETTERS
 from data_miner.cli.progress import follow
 from data_miner.config import AppConfig, Layer, load_app_config, load_resolved, load_yaml, validate
-from data_miner.dataset.export import Format, export
-from data_miner.dataset.gather import gather
+from data_miner.dataset.formats import Format
 from data_miner.db.connect import Connection
 from data_miner.db.projects import dead_items
 from data_miner.errors import MinerError
@@ -98,6 +97,9 @@ def _mine_here(config: AppConfig, *, as_json: bool) -> None:
 
 def _export(connection: Connection, config: AppConfig) -> dict[str, Any] | None:
     """Write the dataset; None where nothing was found."""
+    from data_miner.dataset.export import export  # noqa: PLC0415 - numpy is slow to import
+    from data_miner.dataset.gather import gather  # noqa: PLC0415
+
     dataset = gather(connection, Store(config.output_dir, mount=None), config)
     if not dataset.frames:
         return None

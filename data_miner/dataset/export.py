@@ -6,26 +6,18 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from data_miner.dataset.coco import IMAGES, coco
 from data_miner.dataset.documents import card, config_text, contact_sheet
+from data_miner.dataset.formats import Format
 from data_miner.dataset.gather import Dataset, DatasetFrame
 from data_miner.errors import MinerError
 from data_miner.store import sync_directory, sync_files
 
 #: what every export has, written last; tells it from other directories
 SUMMARY = "dataset.json"
-
-
-class Format(StrEnum):
-    """What a dataset is written as; the images come with the first."""
-
-    COCO = "coco"
-    PARQUET = "parquet"
-    HTML = "html"
 
 
 def export(

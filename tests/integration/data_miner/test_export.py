@@ -14,7 +14,8 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from data_miner.config import AppConfig
-from data_miner.dataset.export import Format, export
+from data_miner.dataset.export import export
+from data_miner.dataset.formats import Format
 from data_miner.dataset.gather import Dataset, gather
 from data_miner.errors import MinerError
 from data_miner.store import Store

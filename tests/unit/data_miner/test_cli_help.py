@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,3 +52,11 @@ def test_the_docs_and_the_help_have_every_exit_code() -> None:
     for code in (FAILED, BAD_CONFIG, DEAD_LETTERS, INTERRUPTED):
         assert f"| {code} |" in text
         assert f" {code} " in CODES
+
+
+def test_what_is_slow_to_import_waits_until_it_is_needed() -> None:
+    """Shells start the command for each completion."""
+    slow = ("numpy", "av", "yt_dlp", "jinja2", "pyarrow", "uvicorn")
+    script = f"import sys, data_miner.cli; print([name for name in {slow} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert done.stdout == "[]\n"
