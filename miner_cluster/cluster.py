@@ -16,6 +16,7 @@ from data_miner.errors import ConfigError, Problem
 from miner_cluster.config_checks import page_node_port, worker_preset
 from miner_cluster.config_model import (
     Autoscale,
+    Backup,
     ClusterFile,
     Image,
     Infrastructure,
@@ -110,6 +111,7 @@ class Cluster(Resolved):
     image: Image
     seaweedfs: Seaweedfs
     nvidia: Nvidia
+    backup: Backup
     resource_presets: dict[str, ResourcePreset]
     workers: dict[str, ResolvedWorker]
     infrastructure: dict[str, ResolvedInfrastructure]
@@ -179,6 +181,7 @@ def resolve_cluster(
         image=_image(file.image, checkout),
         seaweedfs=file.seaweedfs,
         nvidia=file.nvidia,
+        backup=_backup(file.backup, name),
         resource_presets=dict(file.resource_presets),
         workers={name: _worker(name, worker) for name, worker in file.workers.items()},
         infrastructure={name: _service(name, service) for name, service in file.infrastructure.items()},
@@ -212,6 +215,11 @@ def _image(image: Image, checkout: Path) -> Image:
     """Return the image with what is left out, and its directory of models as an absolute path."""
     models = str(_from_checkout(image.models, checkout)) if image.models else None
     return image.model_copy(update={"models_base": image.models_base or image.base, "models": models})
+
+
+def _backup(backup: Backup, name: str) -> Backup:
+    """Return where this cluster's backups go, as an absolute path."""
+    return backup.model_copy(update={"dir": str(Path(backup.dir).expanduser().absolute() / name)})
 
 
 def _key(file: ClusterFile, state_dir: Path) -> Path:

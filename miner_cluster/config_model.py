@@ -180,6 +180,17 @@ class Nvidia(Section):
     """Resources of its pods."""
 
 
+class Backup(Section):
+    """What playbooks/backup.yml keeps, on the controller."""
+
+    dir: Text = "~/data-miner-backups"
+    """Backups go to a directory of the cluster's name in it."""
+    keep: Annotated[int, Field(ge=1, le=10_000)] | None = 14
+    """How many backups are kept; null keeps all."""
+    remote: Text | None = None
+    """An rclone remote, as in nas:backups, that gets a copy of each. Unset: none."""
+
+
 class LabSection(Section):
     """Makes the cluster a lab on this machine."""
 
@@ -209,6 +220,7 @@ class ClusterFile(Section):
     storage: Storage = Storage()
     image: Image = Image()
     seaweedfs: Seaweedfs = Seaweedfs()
+    backup: Backup = Backup()
     resource_presets: dict[DnsLabel, ResourcePreset] = Field(default_factory=_default_presets)
     workers: dict[WorkerName, Worker] = {}
     infrastructure: dict[InfrastructureName, Infrastructure] = {}

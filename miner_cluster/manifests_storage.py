@@ -83,7 +83,7 @@ def storage_items(cluster: Cluster, images: Mapping[str, str], digests: Mapping[
     match = {"match": {COMPONENT_LABEL: "volume"}}
     yield _item(cluster, "policies/disruption-budget", "volume-poddisruptionbudget", "volume", extra=match)
     extra = weed("mount") | {
-        "filer": f"{_address(cluster, 'filer')}:{FILER_PORT}",
+        "filer": f"{address(cluster, 'filer')}:{FILER_PORT}",
         "mount": cluster.storage.seaweedfs_mount,
         "shared_dir": str(PurePosixPath(cluster.storage.seaweedfs_mount).parent),
     }
@@ -94,7 +94,7 @@ def _server(cluster: Cluster, weed: dict[str, Any], name: str, port: int) -> Ite
     extra = weed | {
         "port": port,
         "grpc_port": port + GRPC_OFFSET,
-        "address": _address(cluster, name),
+        "address": address(cluster, name),
         "host": cluster.servers[0],
         "data_dir": f"{cluster.seaweedfs.data_dir}/{name}",
         "volume_size_limit_mb": cluster.seaweedfs.volume_size_limit_mb,
@@ -111,7 +111,7 @@ def _volume_server(cluster: Cluster, weed: dict[str, Any], node: ResolvedNode) -
     extra = weed | {
         "port": VOLUME_PORT,
         "grpc_port": VOLUME_PORT + GRPC_OFFSET,
-        "address": _address(cluster, name),
+        "address": address(cluster, name),
         "host": node.name,
         "data_dir": f"{cluster.seaweedfs.data_dir}/volume",
         "max_volumes": volume_count(node, cluster.seaweedfs.volume_size_limit_mb),
@@ -137,12 +137,12 @@ def _weed(
         "security": secret,
         "security_dir": SECURITY_DIR,
         "preset": cluster.resource_presets[cluster.seaweedfs.preset].model_dump(),
-        "master": f"{_address(cluster, 'master')}:{MASTER_PORT}",
+        "master": f"{address(cluster, 'master')}:{MASTER_PORT}",
         "uid": STORAGE_UID,
     }
 
 
-def _address(cluster: Cluster, name: str) -> str:
+def address(cluster: Cluster, name: str) -> str:
     """Return the DNS name of a server's only pod."""
     return f"{name}-0.{name}.{cluster.seaweedfs.namespace}"
 

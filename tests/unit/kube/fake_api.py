@@ -64,9 +64,9 @@ class FakeApi(Api):
             if "dryRun" not in query:
                 self.objects[path] = copy.deepcopy(body)
             return json.dumps(body).encode()
-        if method == "PATCH":
+        if method in {"POST", "PATCH"}:
             assert isinstance(body, dict)
-            return json.dumps(self._apply(path, body, keep="dryRun" not in query)).encode()
+            return json.dumps(self._change(method, path, body, content, keep="dryRun" not in query)).encode()
         if path.rpartition("/")[2] in {"namespaces", "nodes", *(plural for _, plural in NAMESPACED.values())}:
             return json.dumps({"items": self._matching(path, query.get("labelSelector", ""))}).encode()
         if path not in self.objects:
@@ -75,6 +75,16 @@ class FakeApi(Api):
             del self.objects[path]
             return b"{}"
         return json.dumps(self.objects[path]).encode()
+
+    def _change(self, method: str, path: str, body: Object, content: str, *, keep: bool) -> Object:
+        if method == "POST":
+            # Whatever is made is done at once.
+            self.objects[self.path(body)] = {**copy.deepcopy(body), "status": {"succeeded": 1}}
+            return body
+        if content == "application/merge-patch+json":
+            _merge(self.objects[path], body)
+            return self.objects[path]
+        return self._apply(path, body, keep=keep)
 
     def _apply(self, path: str, body: Object, *, keep: bool) -> Object:
         before: Object = self.objects.get(path, {"metadata": {"uid": "new", "resourceVersion": "0"}})
@@ -89,6 +99,17 @@ class FakeApi(Api):
     def _matching(self, path: str, selector: str) -> list[Object]:
         found = [obj for key, obj in self.objects.items() if key.rpartition("/")[0] == path]
         return [obj for obj in found if _matches(obj["metadata"].get("labels", {}), selector)]
+
+
+def _merge(target: Object, patch: Object) -> None:
+    """Apply a JSON merge patch: maps merge, null removes."""
+    for name, value in patch.items():
+        if value is None:
+            target.pop(name, None)
+        elif isinstance(value, dict):
+            _merge(target.setdefault(name, {}), value)
+        else:
+            target[name] = value
 
 
 def _matches(labels: dict[str, Any], selector: str) -> bool:

@@ -1,0 +1,1 @@
+"""Backups: dated directories with what a cluster has and can't be made again, and the way back."""

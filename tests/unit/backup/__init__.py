@@ -1,0 +1,1 @@
+"""Backups: dated directories, what is in them, and the way back."""
