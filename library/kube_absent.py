@@ -23,6 +23,13 @@ options:
     description: Seconds to wait for all of them together.
     type: int
     default: 180
+  away:
+    description: >-
+      Names of machines that don't answer. Nobody there can say that a pod has ended, so their pods are taken
+      out of the API at once.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode: {support: full}
   diff_mode: {support: full}
@@ -58,6 +65,7 @@ ARGUMENTS: dict[str, Any] = {
     "kubeconfig": {"type": "path", "required": True},
     "objects": {"type": "list", "elements": "dict", "required": True},
     "wait_s": {"type": "int", "default": 180},
+    "away": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -71,7 +79,8 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     found = present(api, params["objects"])
     refuse_foreign(found)
     if not check:
-        remove(api, found, timeout_s=params["wait_s"], waiting=Wait(Display().display))
+        waiting = Wait(Display().display)
+        remove(api, found, timeout_s=params["wait_s"], waiting=waiting, away=params["away"])
     removed = [title(obj) for obj in found]
     diff = {"before": "".join(f"{name}\n" for name in removed), "after": ""}
     return {"changed": bool(removed), "removed": removed, "diff": diff}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from miner_cluster.kube.api import NOT_FOUND, Api, ApiError, KubeError, Object
 from miner_cluster.kube.prune import OURS, ours, title
@@ -43,8 +43,17 @@ def refuse_foreign(found: Sequence[Object]) -> None:
             )
 
 
-def remove(api: Api, found: Sequence[Object], *, timeout_s: float, waiting: Wait) -> None:
+def remove(
+    api: Api, found: Sequence[Object], *, timeout_s: float, waiting: Wait, away: Collection[str] = ()
+) -> None:
     """Delete objects and wait until they are gone, pods included.
+
+    Args:
+        api: the cluster's.
+        found: the objects, as the API has them.
+        timeout_s: for all of them together.
+        waiting: the wait, which tells what is not gone yet.
+        away: machines that can't say that a pod has ended; their pods are forgotten.
 
     Raises:
         KubeError: something does not go in time; the message names the pods that are left.
@@ -54,6 +63,7 @@ def remove(api: Api, found: Sequence[Object], *, timeout_s: float, waiting: Wait
             _delete(api, obj)
     left = list(found)
     while left:
+        _forget(api, left, away)
         left = [obj for obj in left if _still_there(api, obj)]
         if left and waiting.waited_s > timeout_s:
             raise KubeError(_stuck(api, left, waiting.waited_s))
@@ -73,6 +83,17 @@ def _delete(api: Api, obj: Object) -> None:
     except ApiError as error:
         if error.status != NOT_FOUND:
             raise KubeError(f"{title(obj)} can't be deleted: {error}") from error
+
+
+def _forget(api: Api, left: Sequence[Object], away: Collection[str]) -> None:
+    """Take pods of machines that are away out of the API, where they would wait for these."""
+    for pod in _pods(api, left) if away else ():
+        if pod["spec"].get("nodeName") in away:
+            try:
+                api.call("DELETE", _path(api, pod), {"gracePeriodSeconds": 0})
+            except ApiError as error:
+                if error.status != NOT_FOUND:
+                    raise
 
 
 def _still_there(api: Api, obj: Object) -> bool:

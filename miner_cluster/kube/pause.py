@@ -27,8 +27,7 @@ def pause(api: Api, namespace: str, *, timeout_s: float, waiting: Wait, check: b
     if check:
         return [title(workload) for workload in running]
     for workload in running:
-        kept = _annotations(workload).get(ANNOTATION, str(workload["spec"].get("replicas", 1)))
-        _patch(api, workload, replicas=0, before=kept)
+        _patch(api, workload, replicas=0, before=str(workload["spec"].get("replicas", 1)))
     while left := [pod for workload in found for pod in pods_of(api, workload)]:
         if waiting.waited_s > timeout_s:
             names = ", ".join(pod["metadata"]["name"] for pod in left[:5])

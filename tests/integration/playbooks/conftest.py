@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
+import select
+import signal
 import socket
 import subprocess
 import sys
@@ -25,6 +29,8 @@ class Run:
 
 
 Play = Callable[..., Run]
+#: seconds in which a program at a terminal must say something
+TERMINAL_TIMEOUT_S = 120
 
 
 def ansible_playbook(*arguments: str, **environment: str) -> Run:
@@ -42,16 +48,42 @@ def ansible_playbook(*arguments: str, **environment: str) -> Run:
     return Run(code=done.returncode, output=done.stdout + done.stderr)
 
 
+def at_a_terminal(question: str, typed: str, *arguments: str) -> Run:
+    """Run ansible-playbook as a person does who types something when a question has come."""
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(CHECKOUT)
+        os.execve(program, [program, *arguments], {**os.environ, "ANSIBLE_NOCOLOR": "1"})  # noqa: S606
+    output, answered = b"", False
+    with contextlib.suppress(OSError):  # the terminal is closed with the program
+        while select.select([terminal], [], [], TERMINAL_TIMEOUT_S)[0] and (part := os.read(terminal, 4096)):
+            output += part
+            if not answered and question.encode() in output:
+                os.write(terminal, typed.encode())
+                answered = True
+    os.kill(pid, signal.SIGKILL)  # where it still waits for something
+    os.close(terminal)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return Run(code=code, output=output.decode().replace("\r", ""))
+
+
 @pytest.fixture
-def play(tmp_path: Path) -> Play:
-    """Run a playbook on three machines that nobody has: addresses for documents, and a closed port."""
+def absent(tmp_path: Path) -> Path:
+    """An inventory of three machines that nobody has: addresses for documents, and a closed port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         closed = server.getsockname()[1]
     file = tmp_path / "absent" / "cluster_config.yaml"
     file.parent.mkdir()
     file.write_text(GOOD.replace("k3s_version:", f"ssh: {{port: {closed}}}\n  k3s_version:", 1))
+    return file.parent
+
+
+@pytest.fixture
+def play(absent: Path) -> Play:
+    """Run a playbook on machines that nobody has."""
 
     def run(playbook: str, *arguments: str, **environment: str) -> Run:
-        return ansible_playbook("-i", str(file.parent), playbook, *arguments, **environment)
+        return ansible_playbook("-i", str(absent), playbook, *arguments, **environment)
 
     return run

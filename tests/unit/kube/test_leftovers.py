@@ -128,3 +128,18 @@ def test_a_namespace_that_does_not_end_names_the_pods_in_it() -> None:
         remove(api, found, timeout_s=20, waiting=waiting)
     assert said
     assert "not gone yet: Namespace data-miner, pods download-worker-0" in said[0]
+
+
+def test_pods_of_a_machine_that_is_away_are_not_waited_for() -> None:
+    stuck, other = (obj("Pod", name, spec={"nodeName": name}) for name in ("away", "here"))
+    ending = {**NAMESPACE, "metadata": {**NAMESPACE["metadata"], "deletionTimestamp": "now"}}
+    api = FakeApi(ending, stuck, other)
+
+    def time_passes(_: float) -> None:
+        for item in (other, ending):  # pods end by themselves, and then the namespace
+            api.objects.pop(api.path(item), None)
+
+    found = present(api, [NAMESPACE])
+    remove(api, found, timeout_s=60, waiting=Wait(sleep=time_passes), away=["away"])
+    deleted = [path.rpartition("/")[2] for method, path, _ in api.requests if method == "DELETE"]
+    assert deleted == ["away"]

@@ -55,14 +55,21 @@ def test_only_workers_rest_and_each_gets_its_number_back(api: FakeApi) -> None:
     assert resume(api, "data-miner") == []
 
 
-def test_a_second_pause_does_not_forget_the_first_number(api: FakeApi) -> None:
+def test_a_pause_that_was_interrupted_remembers_the_numbers(api: FakeApi) -> None:
     before = replicas(api)
     pause(api, "data-miner", timeout_s=1, waiting=QUICK)
-    path = next(path for path in api.objects if path.endswith("extract-worker"))
-    api.objects[path]["spec"]["replicas"] = 1  # somebody scaled it meanwhile
     pause(api, "data-miner", timeout_s=1, waiting=QUICK)
     resume(api, "data-miner")
     assert replicas(api) == before
+
+
+def test_what_runs_again_meanwhile_is_paused_with_its_new_number(api: FakeApi) -> None:
+    pause(api, "data-miner", timeout_s=1, waiting=QUICK)
+    path = next(path for path in api.objects if path.endswith("extract-worker"))
+    api.objects[path]["spec"]["replicas"] = 5
+    pause(api, "data-miner", timeout_s=1, waiting=QUICK)
+    resume(api, "data-miner")
+    assert replicas(api) == {"download-worker": 3, "extract-worker": 5, "off-worker": 0, "postgres": 1}
 
 
 def test_check_mode_changes_nothing(api: FakeApi) -> None:
