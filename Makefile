@@ -54,6 +54,10 @@ site: lab ## Bring the cluster up, or back into shape (INVENTORY=inventory/produ
 status: existing ## Show nodes, workloads, storage and the projects' counts
 	@$(PLAY) playbooks/status.yml $(ARGS)
 
+.PHONY: backup
+backup: existing ## Save what can't be made again into a new directory of backup.dir
+	@$(PLAY) playbooks/backup.yml $(ARGS)
+
 .PHONY: doctor
 doctor: existing ## Check every machine and say what to do about each problem
 	@$(PLAY) playbooks/preflight.yml $(ARGS)

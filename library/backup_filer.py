@@ -93,8 +93,9 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     pod = Pod(
         kubectl=Path(cluster.state_dir) / "bin" / "kubectl",
         namespace=cluster.seaweedfs.namespace,
-        name="filer-0",
-        container="filer",
+        # Servers answer only who has a certificate of theirs; the master's pod has one for the shell.
+        name="master-0",
+        container="master",
     )
     target = filer.Filer(
         pod=pod,

@@ -7,7 +7,8 @@ DOCUMENTATION = r"""
 module: node_archive
 short_description: Put files and directories of a machine into an archive that only root can read
 description:
-  - Writes a compressed tar archive, whole or not at all. What is not there is left out; sockets are too.
+  - Writes a compressed tar archive, whole or not at all. What is not there is left out; nothing at all is an
+    error.
   - With O(k3s_server), also the database of that server, copied as it is at one moment while the server goes
     on; a database in SQLite is C(datastore/state.db), a snapshot of etcd C(datastore/etcd.snapshot).
 options:
@@ -81,6 +82,8 @@ def save(path: Path, sources: list[str], server: str) -> dict[str, Any]:
                     copy(Path(server), copied)
                     archive.add(str(copied), NAMES[database])
             members = len(archive.getmembers())
+        if not members:
+            raise DatastoreError(f"Nothing of this is there: {', '.join(sources)}")
         partial.rename(path)
     finally:
         if partial.exists():

@@ -1,4 +1,4 @@
-"""The names of the shared storage: saved from the filer and loaded into one, by ``weed shell`` in its pod.
+"""The names of the shared storage: saved from the filer and loaded into one, by ``weed shell`` in a pod.
 
 Of each file the filer knows where its pieces lie, and nothing else: the pieces are on the machines' disks
 and are no part of a backup. So names come back as files only where the volumes still are.
@@ -45,7 +45,7 @@ _LINGER_S = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Filer:
-    """The pod of a filer, and how it and its master are called."""
+    """The pod that has ``weed shell`` and a certificate for it, and how master and filer are called."""
 
     pod: Pod
     master: str

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from miner_cluster.kube.api import NOT_FOUND, Api, ApiError, KubeError, Object
+from miner_cluster.kube.node_labels import MERGE_PATCH
 from miner_cluster.kube.prune import OURS, title
 from miner_cluster.kube.rollout import pods_of
 from miner_cluster.kube.waiting import Wait
 
 #: holds the number of replicas while they are 0; a run that was interrupted finds it again
 ANNOTATION = "data-miner/replicas-before-pause"
-MERGE = "application/merge-patch+json"
+
 _MANAGER = "data-miner-pause"
 _KINDS = ("StatefulSet", "Deployment")
 
@@ -70,7 +71,7 @@ def _patch(api: Api, workload: Object, *, replicas: int, before: str | None) -> 
     meta = workload["metadata"]
     path = api.resource(workload["apiVersion"], workload["kind"]).path(meta["namespace"], meta["name"])
     body = {"metadata": {"annotations": {ANNOTATION: before}}, "spec": {"replicas": replicas}}
-    api.call("PATCH", path, body, content=MERGE, fieldManager=_MANAGER)
+    api.call("PATCH", path, body, content=MERGE_PATCH, fieldManager=_MANAGER)
 
 
 def _annotations(workload: Object) -> dict[str, str]:

@@ -81,6 +81,12 @@ def test_an_etcd_that_does_not_answer_fails_in_words_and_leaves_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["server"]
 
 
+def test_an_archive_of_nothing_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(tmp_path, [str(tmp_path / "none")])
+    assert f"Nothing of this is there: {tmp_path}/none" in json.loads(capsys.readouterr().out)["msg"]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_check_mode_writes_nothing(tmp_path: Path) -> None:
     save(tmp_path, [str(tmp_path)], check=True)
     assert not (tmp_path / "out.tar.gz").exists()

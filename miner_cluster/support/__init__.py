@@ -1,0 +1,1 @@
+"""One archive with everything that somebody needs who helps from afar, and no secret."""
