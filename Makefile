@@ -54,6 +54,12 @@ site: lab ## Bring the cluster up, or back into shape (INVENTORY=inventory/produ
 status: existing ## Show nodes, workloads, storage and the projects' counts
 	@$(PLAY) playbooks/status.yml $(ARGS)
 
+.PHONY: status-json
+status-json: existing ## Print the same as JSON and nothing else, for programs
+	@report=$$(mktemp); trap 'rm -f "$$report"' EXIT; code=0; \
+	$(PLAY) playbooks/status.yml -e report_file="$$report" $(ARGS) >&2 || code=$$?; \
+	cat "$$report"; exit $$code
+
 .PHONY: backup
 backup: existing ## Save what can't be made again into a new directory of backup.dir
 	@$(PLAY) playbooks/backup.yml $(ARGS)

@@ -19,6 +19,8 @@ from miner_cluster.manifest_item import IMAGE_ANNOTATION
 GIB = 1 << 30
 MIB = 1 << 20
 UNKNOWN = "unknown"
+#: enough of an image's ID to tell it from others, as podman and docker show it
+_ID_SHOWN = len("sha256:") + 12
 _STATES = ("ready", "leased", "done", "skipped", "dead")
 
 
@@ -43,6 +45,8 @@ class Report(TypedDict):
     workloads: list[dict[str, Any]]
     #: size and use of the shared storage; None where no machine that has it mounted could be asked
     shared: dict[str, Any] | None
+    #: of each image that was brought to the machines, by its ID, where it runs
+    images: dict[str, dict[str, list[str]]]
     projects: dict[str, Any]
     stand_ins: list[str]
     #: where the cluster is not as it is rendered
@@ -93,20 +97,29 @@ def build(
         nodes=rows,
         workloads=[_workload(workload, pods) for workload in workloads],
         shared=shared,
+        images={
+            image: {image_id: sorted(where) for image_id, where in ids.items()}
+            for image, ids in images(pods).items()
+        },
         projects=dict(projects),
         stand_ins=list(stand_ins),
         drift=list(drift),
         warnings=[fills] if fills else [],
         problems=[
             *problems,
-            *(f"{row['name']} is {row['state']}" for row in rows if row["state"] not in {"Ready", UNKNOWN}),
+            *(_node_problem(row) for row in rows if row["state"] not in {"Ready", UNKNOWN}),
             *(
                 f"{name} does not answer; run: make doctor"
                 for name, look in looks.items()
                 if "mounted" not in look
             ),
-            *(f"{row['name']}: the shared storage is not mounted" for row in rows if row["mounted"] is False),
-            *(f"{title(w)}: {reason}" for w in workloads if (reason := pending(w))),
+            *(
+                f"{row['name']}: the shared storage is not mounted; see: "
+                f"kubectl -n {cluster.seaweedfs.namespace} get pods -o wide"
+                for row in rows
+                if row["mounted"] is False
+            ),
+            *(f"{title(w)}: {reason}; see: {_describe(w)}" for w in workloads if (reason := pending(w))),
             *([full] if full else []),
             *image_problems(pods),
         ],
@@ -126,8 +139,8 @@ def _shared(looks: Iterable[Look]) -> dict[str, Any] | None:
     return None
 
 
-def image_problems(pods: Iterable[Object]) -> list[str]:
-    """Return images of ours that run under one name and are not the same everywhere."""
+def images(pods: Iterable[Object]) -> dict[str, dict[str, set[str]]]:
+    """Return of each image that was brought to the machines, by its ID, the machines on which it runs."""
     found: dict[str, dict[str, set[str]]] = {}
     for pod in pods:
         wanted = pod["metadata"].get("annotations", {}).get(IMAGE_ANNOTATION)
@@ -137,10 +150,16 @@ def image_problems(pods: Iterable[Object]) -> list[str]:
             if image_id := container.get("imageID", "").rpartition("@")[2]:
                 where = found.setdefault(container["image"], {}).setdefault(image_id, set())
                 where.add(pod["spec"].get("nodeName", "?"))
+    return found
+
+
+def image_problems(pods: Iterable[Object]) -> list[str]:
+    """Return images of ours that run under one name and are not the same everywhere."""
     return [
         f"{image} is not the same everywhere: "
         + ", ".join(f"{image_id[:19]} on {', '.join(sorted(where))}" for image_id, where in ids.items())
-        for image, ids in found.items()
+        + "; run: ansible-playbook site.yml --tags docker"
+        for image, ids in images(pods).items()
         if len(ids) > 1
     ]
 
@@ -202,6 +221,16 @@ def as_text(report: Report) -> str:
             [(w["name"], f"{w['ready']}/{w['wanted']}", ", ".join(w["nodes"])) for w in report["workloads"]],
         ),
     ]
+    parts.append(
+        table(
+            ("image", "ID", "on"),
+            [
+                (image, image_id[:_ID_SHOWN], ", ".join(where))
+                for image, ids in sorted(report["images"].items())
+                for image_id, where in ids.items()
+            ],
+        )
+    )
     for name, project in report["projects"].items():
         parts.append(_project(name, project, report["namespace"]))
     if report["stand_ins"]:
@@ -260,6 +289,20 @@ def _node(
         "stored_bytes": None if look is None else look.get("stored_bytes"),
         "disk_limit_mb": cluster.nodes[name].disk_limit_mb,
     }
+
+
+def _node_problem(row: Mapping[str, Any]) -> str:
+    name, state = row["name"], row["state"]
+    if state == "missing":
+        return f"{name} is missing; run: ansible-playbook site.yml --tags k3s"
+    if state.startswith("Ready"):
+        return f"{name} is {state}; when it may work again: kubectl uncordon {name}"
+    return f"{name} is {state}; start it, or see there: journalctl -u 'k3s*' --since -1h"
+
+
+def _describe(workload: Object) -> str:
+    meta = workload["metadata"]
+    return f"kubectl -n {meta['namespace']} describe {workload['kind'].lower()} {meta['name']}"
 
 
 def _workload(workload: Object, pods: Iterable[Object]) -> dict[str, Any]:

@@ -191,10 +191,10 @@ def test_each_thing_that_is_wrong_is_a_problem(cluster: Cluster) -> None:
     )
     assert report["problems"] == [
         "the database does not answer",
-        "lab-agent-1 is NotReady",
-        "lab-agent-2 is missing",
-        "lab-server: the shared storage is not mounted",
-        "Deployment data-miner/it: 0 of 1 pods updated",
+        "lab-agent-1 is NotReady; start it, or see there: journalctl -u 'k3s*' --since -1h",
+        "lab-agent-2 is missing; run: ansible-playbook site.yml --tags k3s",
+        "lab-server: the shared storage is not mounted; see: kubectl -n seaweedfs get pods -o wide",
+        "Deployment data-miner/it: 0 of 1 pods updated; see: kubectl -n data-miner describe deployment it",
     ]
     assert "5 problems" in as_text(report)
 
@@ -218,7 +218,10 @@ def test_nodes_that_nobody_could_be_asked_about_are_unknown(
 
 def test_an_image_that_differs_between_machines_is_named_with_them() -> None:
     found = image_problems([pod("a", "one"), pod("b", "two", "docker.io/x@sha256:bb"), pod("c", "three")])
-    assert found == ["data-miner:lab is not the same everywhere: sha256:aa on one, three, sha256:bb on two"]
+    assert found == [
+        "data-miner:lab is not the same everywhere: sha256:aa on one, three, sha256:bb on two; "
+        "run: ansible-playbook site.yml --tags docker"
+    ]
     assert image_problems([pod("a", "one"), pod("b", "two")]) == []
 
 
@@ -305,3 +308,10 @@ def test_a_problem_is_told_at_once_where_no_waiting_is_asked_for(
     empty = build(cluster, nodes=None, workloads=[], pods=[], looks={}, projects={}, stand_ins=[])
     monkeypatch.setattr(module, "see", lambda _: {**empty, "problems": ["a probe was slow"]})
     assert module.run({"wait_s": 0}, check=False)["problems"] == ["a probe was slow"]
+
+
+def test_the_images_that_run_are_shown_with_their_ids_and_machines(cluster: Cluster) -> None:
+    pods = [pod("a", "one", "x@sha256:" + "ab" * 32), pod("b", "two", "x@sha256:" + "ab" * 32)]
+    report = build(cluster, nodes=[], workloads=[], pods=pods, looks={}, projects={}, stand_ins=[])
+    assert report["images"] == {"data-miner:lab": {"sha256:" + "ab" * 32: ["one", "two"]}}
+    assert "data-miner:lab  sha256:abababababab  one, two" in as_text(report)
