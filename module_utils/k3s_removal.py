@@ -29,7 +29,7 @@ from .node_state.run import environment, last_lines, run
 
 #: seconds that k3s may take to stop, and that killed processes may take to end
 STOP_TIMEOUT_S, KILL_TIMEOUT_S = 90, 20
-PROC = Path("/proc")
+PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 
 
 def stop_k3s(*, check: bool) -> list[str]:
@@ -56,6 +56,7 @@ def remove_k3s(*, check: bool, mounts_gone: bool = False) -> list[str]:
     steps: list[Callable[[bool], Iterator[str]]] = [
         _stop_units,
         _kill,
+        _remove_groups,
         _unmount,
         _remove_links,
         _remove_routes,
@@ -88,6 +89,23 @@ def _kill(check: bool) -> Iterator[str]:
                 os.kill(process.pid, signal.SIGKILL)
         time.sleep(0.2)
         left = our_processes(_processes())
+
+
+def _remove_groups(check: bool) -> Iterator[str]:
+    """Remove the pods' control groups, which are empty once their processes are killed."""
+    found = sorted({*CGROUPS.glob("kubepods*"), *CGROUPS.glob("*/kubepods*")})
+    deadline = time.monotonic() + KILL_TIMEOUT_S
+    for top in found if not check else ():
+        for directory, _, _ in os.walk(top, topdown=False):
+            while Path(directory).exists():
+                try:
+                    Path(directory).rmdir()
+                except OSError as error:  # a killed process may take a moment to leave it
+                    if time.monotonic() > deadline:
+                        raise StateError(f"{directory} can't be removed: {error.strerror}") from error
+                    time.sleep(0.1)
+    if found:
+        yield f"remove {len(found)} control groups of pods"
 
 
 def _unmount(check: bool) -> Iterator[str]:

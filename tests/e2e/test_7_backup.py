@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -42,7 +41,7 @@ def backups(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def kept(lab: Lab, backups: Path) -> Iterator[tuple[str, ...]]:
+def kept(backups: Path) -> tuple[str, ...]:
     """The arguments that name this place."""
     return ("-e", json.dumps({"backup_dir": str(backups)}))
 

@@ -21,7 +21,9 @@ ip -o link | grep -E 'cni0|flannel|veth|kube-'
 ip route show root 10.42.0.0/16
 iptables-save | grep -E 'KUBE-|CNI-'; ipset list -name | grep -E 'KUBE-|kube-router-'
 systemctl list-unit-files --no-legend 'k3s*'; systemctl --failed --no-legend list-units 'k3s*'
-ls -d /usr/local/bin/k3s /etc/rancher /var/lib/{rancher,kubelet,cni} /run/{k3s,flannel} 2>/dev/null
+ls -d /usr/local/bin/k3s /etc/rancher 2>/dev/null
+find /var/lib/{rancher,kubelet,cni} /var/log/{pods,containers} /run/{k3s,flannel} -mindepth 1 2>/dev/null
+find /sys/fs/cgroup -maxdepth 3 -name 'kubepods*'
 """
 
 
