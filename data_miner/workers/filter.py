@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from data_miner.config.model import AppConfig, FilterConfig, Stage
+from data_miner.models.provider import Matcher, Vectors
 from data_miner.queue.items import NewItem, Outcome, params_hash
 from data_miner.queue.records import FramesFiltered, Scores
 from data_miner.workers import dedup
@@ -93,8 +94,18 @@ def rejection(scores: Sequence[float], params: FilterConfig) -> str | None:
 def _score(job: Job, frames_hash: str, params: FilterConfig, prompts: list[str]) -> Scores:
     embeddings = frame_embeddings(job, job.item.key, frames_hash, params.model, batch_size=params.batch_size)
     matcher = job.models.matcher(params.model)
-    values = matcher.probabilities(embeddings.vectors, matcher.embed_texts(prompts))
+    values = matcher.probabilities(embeddings.vectors, _embed_prompts(job, matcher, params.model, prompts))
     return Scores(model=params.model, prompts=prompts, times_ms=embeddings.times_ms, values=values.tolist())
+
+
+def _embed_prompts(job: Job, matcher: Matcher, model: str, prompts: list[str]) -> Vectors:
+    """Return the prompts' vectors, which are those of the video before: they cost as much as a few frames."""
+    known = job.memory.get("prompts")
+    if known is None or known[0] != (model, prompts):
+        known = ((model, prompts), matcher.embed_texts(prompts))
+        job.memory["prompts"] = known
+    vectors: Vectors = known[1]
+    return vectors
 
 
 def _config(params: dict[str, object], *, batch_size: int) -> FilterConfig:

@@ -52,7 +52,9 @@ class Postgres:
         self.url = conninfo.make_conninfo(self.url, dbname="chaos")
 
     def kill(self) -> None:
-        os.kill(self._server.get_pid(), signal.SIGKILL)
+        """Kill it, unless a full disk was faster."""
+        with suppress(ProcessLookupError):
+            os.kill(self._server.get_pid(), signal.SIGKILL)
 
     def bring_up(self) -> None:
         deadline = time.monotonic() + 60
@@ -127,6 +129,8 @@ class Chaos:
                 self.counts[fault.__name__] += 1
                 fault()
                 time.sleep(self.random.uniform(0.1, 0.6))
+                # As a cluster does: a full disk may end it a moment later.
+                self._postgres.bring_up()
 
     def kill_worker(self) -> None:
         for name in self.random.sample(list(self._processes), 2):
@@ -149,12 +153,10 @@ class Chaos:
     def kill_postgres(self) -> None:
         self._postgres.kill()
         time.sleep(DOWNTIME_S)
-        self._postgres.bring_up()
 
     def fill_database_disk(self) -> None:
         with self._postgres.full():
             time.sleep(DOWNTIME_S)
-        self._postgres.bring_up()
 
     def lose_mount(self) -> None:
         self._set_mounted(mounted=False)

@@ -24,7 +24,7 @@ def settings(**changes: Any) -> dict[str, Any]:
     """All stages: dark frames pass, those within a few grey levels of each other are the same."""
     base: dict[str, Any] = {
         "stages": STAGES,
-        "extract": {"fps": 10, "jpeg_quality": 95},
+        "extract": {"fps": 10, "jpeg_quality": 95, "min_difference": 0},
         "filter": {"model": "m", "positive_prompts": ["dark"], "threshold": 0.9},
         "dedup": {"model": "m", "embedding_min_similarity": 0.999, "hash_max_distance": 0},
         "detect": {"model": "d", "prompts": ["thing"], "box_threshold": 0.5},
