@@ -108,7 +108,7 @@ def test_another_project_may_cut_pruned_frames_again(
 ) -> None:
     before = frames(pipeline)
     prune(pipeline.db, store, mined, days=0)
-    pipeline.run(pipeline.config(project="other", urls=mined.urls, extract={"fps": 10, "jpeg_quality": 95}))
+    pipeline.run(pipeline.config(project="other", urls=mined.urls, extract=settings()["extract"]))
     assert frames(pipeline) == before
     assert {state for state, _ in pipeline.items().values()} == {State.DONE}
 
