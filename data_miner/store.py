@@ -63,20 +63,11 @@ class Store:
             require_mount(self.mount, self.root)
             self._require_same()
 
-    def require_space(self, needed_bytes: int) -> None:
-        """Refuse to go on where there is less free space: a full disk would stop more than one download.
-
-        Raises:
-            StorageAwayError: says how much there is. The worker waits, and no attempt is burnt.
-        """
+    def free_bytes(self) -> int | None:
+        """Return how much more fits, or None where the file system does not say."""
         place = next(path for path in (self.root, *self.root.parents) if path.exists())
         found = os.statvfs(place)
-        free = found.f_bavail * found.f_frsize
-        if found.f_blocks and free < needed_bytes:
-            raise StorageAwayError(
-                f"{self.root}: {free >> 20} MiB are free and {needed_bytes >> 20} MiB are wanted;"
-                " free space, or lower download.min_free_mib"
-            )
+        return found.f_bavail * found.f_frsize if found.f_blocks else None
 
     @contextmanager
     def faults(self) -> Iterator[None]:

@@ -153,8 +153,6 @@ class DownloadConfig(Section):
     blocked_hashtag_patterns: list[Pattern]
     retries: Annotated[int, Field(ge=0)]
     socket_timeout_s: Seconds
-    min_free_mib: Annotated[int, Field(ge=0)]
-    """Nothing is downloaded while the storage would have less space than this left."""
     proxy: Text | None = None
     extractor_args: ExtractorArgs
     breaker: BreakerConfig

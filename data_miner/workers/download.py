@@ -8,6 +8,7 @@ from typing import Any
 from data_miner import fetch
 from data_miner.config import AppConfig, Stage
 from data_miner.config.model import DownloadConfig
+from data_miner.errors import RetryableError
 from data_miner.fetch import Info, site_of, too_large
 from data_miner.media import video_extension
 from data_miner.queue.items import NewItem, Outcome, params_hash
@@ -71,20 +72,17 @@ def run(job: Job) -> Outcome:
     """Fetch a video unless its metadata says that it is not wanted.
 
     Raises:
-        NotReadyError: the storage is too full.
         RetryableError, SiteBlockedError, PermanentError: there is no video to be had, now or ever.
     """
     url = job.item.payload["url"]
     config = job.config.download.model_copy(update=job.item.params)
-    reserve = config.min_free_mib << 20
 
     def accept(info: Info) -> str | None:
         reason = rejection(info, config) or license_rejection(info, config.license_patterns)
         if reason is None:
-            job.store.require_space(reserve + _expected_bytes(info))
+            _require_space(_expected_bytes(info), job.store.free_bytes())
         return reason
 
-    job.store.require_space(reserve)
     info, file, skipped = fetch.download(url, job.workspace(), config, accept=accept, tick=job.tick)
     if file is None:
         return Outcome(result={"title": info.get("title")}, skipped=skipped)
@@ -132,6 +130,16 @@ def license_rejection(info: Info, patterns: list[str]) -> str | None:
     if any(re.fullmatch(pattern, str(stated), re.IGNORECASE) for pattern in patterns):
         return None
     return f"licence {str(stated)[:100]} is not among license_patterns"
+
+
+def _require_space(wanted: int, free: int | None) -> None:
+    """Refuse what does not fit, before the storage is full and more than one download fails.
+
+    Raises:
+        RetryableError: says how much is missing.
+    """
+    if free is not None and wanted > free:
+        raise RetryableError(f"{wanted >> 20} MiB do not fit: {free >> 20} MiB are free in the storage")
 
 
 def _expected_bytes(info: Info) -> int:

@@ -9,6 +9,7 @@ import pytest
 
 from data_miner.queue.items import State
 from data_miner.site_secrets import DIRECTORY_VARIABLE
+from data_miner.store import Store
 from data_miner.workers.download import license_rejection
 from data_miner.workers.monitor import seed
 
@@ -108,15 +109,17 @@ def test_the_proxys_password_is_in_no_error(
     assert "hunter2" not in ended(pipeline, url)["error"]
 
 
-def test_nothing_is_fetched_while_the_storage_is_too_full(pipeline: Pipeline, site: Site) -> None:
+def test_what_does_not_fit_is_not_begun(
+    pipeline: Pipeline, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     url = site.add("/x.mp4", make_video())
-    full = pipeline.config(urls=[url], download={**QUICK, "min_free_mib": 1 << 40})
-    pipeline.run(full, until="stage = 'download' AND error LIKE '%MiB are wanted%'")
-    row = pipeline.db.execute("SELECT state, attempts FROM item WHERE stage = 'download'").fetchone()
-    assert row is not None
-    assert row["attempts"] <= 1
-    pipeline.run(pipeline.config(urls=[url], download=QUICK))
-    assert ended(pipeline, url)["attempts"] == 1
+    monkeypatch.setattr(Store, "free_bytes", lambda _: 1 << 20)
+    monkeypatch.setattr("data_miner.workers.download._expected_bytes", lambda _: 5 << 20)
+    pipeline.run(pipeline.config(urls=[url], download=QUICK, queue={"max_attempts": 2}))
+    row = ended(pipeline, url)
+    assert (row["state"], row["attempts"]) == (State.DEAD, 2)
+    assert row["error"] == "5 MiB do not fit: 1 MiB are free in the storage"
+    assert pipeline.files("tmp") == []
 
 
 def test_what_was_skipped_is_looked_at_again_under_other_rules_and_nothing_else(
