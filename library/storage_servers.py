@@ -56,7 +56,7 @@ from typing import Any
 from ansible.utils.display import Display
 
 from miner_cluster.cluster import as_cluster
-from miner_cluster.kube.api import Api
+from miner_cluster.kube.api import Api, KubeError
 from miner_cluster.seaweedfs.leaving import Departure, find
 from miner_cluster.seaweedfs.shell import WeedShell
 
@@ -73,6 +73,10 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
         KubeError: it does not fit elsewhere, a server does not answer, or the API or SeaweedFS refuses.
     """
     cluster = as_cluster(params["cluster"])
+    if unknown := sorted(set(params["lost"]) & set(cluster.nodes)):
+        raise KubeError(
+            f"{', '.join(unknown)} is in cluster_config.yaml; take it out there before you give it up as lost"
+        )
     state, namespace = Path(cluster.state_dir), cluster.seaweedfs.namespace
     api = Api(state / "kubeconfig")
     sets = find(api, namespace, {f"volume-{name}" for name in cluster.nodes})

@@ -13,6 +13,8 @@ from miner_cluster.seaweedfs.leaving import Departure, find
 from miner_cluster.seaweedfs.replication import place
 from miner_cluster.seaweedfs.shell import WeedShell
 from miner_cluster.seaweedfs.topology import Server, Volume, name_of
+from tests.modules import load_module
+from tests.unit.cluster.conftest import lab
 from tests.unit.kube.conftest import obj
 from tests.unit.kube.fake_api import FakeApi
 
@@ -217,3 +219,9 @@ def test_where_all_servers_are_wanted_nothing_is_asked_of_seaweedfs(api: Cluster
     sets = find(api, NAMESPACE, set(NAMES))
     assert (sets.leaving, sets.returned) == ({}, {})
     assert storage.done == []
+
+
+def test_a_machine_of_the_file_is_not_given_up() -> None:
+    params = {"cluster": lab().plain(), "lost": ["lab-server"]}
+    with pytest.raises(KubeError, match=r"lab-server is in cluster_config.*take it out there"):
+        load_module("storage_servers").run(params, check=False)
