@@ -23,7 +23,10 @@ def test_each_input_has_its_default_in_both_places() -> None:
     assert all(option.get("required") for name, option in options.items() if name not in documented)
 
 
-@pytest.mark.parametrize("name", ["backup_set", "backup_postgres", "backup_filer", "workers_paused"])
+@pytest.mark.parametrize(
+    "name",
+    ["backup_set", "backup_postgres", "backup_filer", "workers_paused", "confirmed", "support_archive"],
+)
 def test_a_module_takes_what_it_documents(name: str) -> None:
     module = load_module(name)
     documented = yaml.safe_load(module.DOCUMENTATION)["options"]
