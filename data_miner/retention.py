@@ -131,7 +131,10 @@ def _kept(connection: Connection, scope: Scope) -> dict[str, list[int] | None]:
 def _prunable(
     store: Store, frameset: Frameset, scope: Scope, kept: dict[str, list[int] | None]
 ) -> Iterator[Path]:
-    """Yield what can go of a directory: the manifest first, without which nobody takes it for complete."""
+    """Yield what can go of a directory: the manifest first, without which nobody takes it for complete.
+
+    Embeddings stay, which are small: new videos are compared with all frames that passed the filter.
+    """
     directory = store.frames_path(frameset.video, frameset.params_hash)
     if not directory.is_dir():
         return
@@ -143,7 +146,7 @@ def _prunable(
     if not gone:
         return
     if not times:
-        yield from _directories(store, [frameset])
+        yield directory
         return
     yield directory / MANIFEST
     yield from (frame_path(directory, time_ms) for time_ms in gone)

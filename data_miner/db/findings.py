@@ -102,7 +102,7 @@ def _add_frames(connection: Connection, scope: Mapping[str, Any], compared: Fram
 
 
 def _decide(connection: Connection, scope: Mapping[str, Any]) -> dict[Frame, tuple[str, bool]]:
-    """Choose keepers among all frames that hang together with the new ones.
+    """Choose keepers among all frames that hang together with the new ones and are still there.
 
     Returns:
         The frames for which that changed, each with its frames' hash and whether it is kept now.
@@ -110,6 +110,7 @@ def _decide(connection: Connection, scope: Mapping[str, Any]) -> dict[Frame, tup
     rows = {
         (row["video"], row["time_ms"]): row
         for row in connection.execute(_SQL["group_frames"], scope).fetchall()
+        if not row["gone"]
     }
     ranks = {
         frame: rank(frame, pixels=row["pixels"], size_bytes=row["size_bytes"]) for frame, row in rows.items()

@@ -64,7 +64,8 @@ UNION ALL
 SELECT %(project)s, %(scope)s, other_video, other_ms, %(video)s, time_ms, similarity, distance FROM new;
 
 -- name: group_frames
--- All candidates that hang together with those of a video, through any number of pairs.
+-- All candidates that hang together with those of a video, through any number of pairs. Of frames that were pruned
+-- only the kept ones are still there.
 WITH RECURSIVE hanging (video, time_ms) AS (
     SELECT video, time_ms FROM near_duplicate
     WHERE project = %(project)s AND params_hash = %(scope)s AND video = %(video)s
@@ -75,7 +76,7 @@ WITH RECURSIVE hanging (video, time_ms) AS (
             AND pair.video = hanging.video AND pair.time_ms = hanging.time_ms
 )
 SELECT frame.video, frame.time_ms, frame.frames_hash, frame.pixels, frame.size_bytes, frame.kept,
-    frame.keeper_video, frame.keeper_ms,
+    frame.keeper_video, frame.keeper_ms, frameset.pruned_at IS NOT NULL AND NOT frame.kept AS gone,
     array(
         SELECT json_build_array(pair.other_video, pair.other_ms) FROM near_duplicate AS pair
         WHERE pair.project = %(project)s AND pair.params_hash = %(scope)s
@@ -83,7 +84,10 @@ SELECT frame.video, frame.time_ms, frame.frames_hash, frame.pixels, frame.size_b
     ) AS like_it
 FROM hanging JOIN dedup_frame AS frame
     ON frame.project = %(project)s AND frame.params_hash = %(scope)s
-        AND frame.video = hanging.video AND frame.time_ms = hanging.time_ms;
+        AND frame.video = hanging.video AND frame.time_ms = hanging.time_ms
+LEFT JOIN frameset
+    ON frameset.project = frame.project AND frameset.video = frame.video
+        AND frameset.params_hash = frame.frames_hash;
 
 -- name: set_keeper
 UPDATE dedup_frame

@@ -11,6 +11,11 @@ ON CONFLICT (project, key) DO UPDATE
 SET video = excluded.video, url = excluded.url, metadata = excluded.metadata;
 
 -- name: add_frameset
+-- The directory is whole again, also for other projects that had pruned it.
+WITH whole AS (
+    UPDATE frameset SET pruned_at = NULL
+    WHERE project <> %(project)s AND video = %(video)s AND params_hash = %(params_hash)s AND pruned_at IS NOT NULL
+)
 INSERT INTO frameset (project, video, params_hash, path, frames, width, height)
 VALUES (%(project)s, %(video)s, %(params_hash)s, %(path)s, %(frames)s, %(width)s, %(height)s)
 ON CONFLICT (project, video, params_hash) DO UPDATE

@@ -14,29 +14,30 @@ WHERE EXISTS (SELECT FROM video_origin WHERE project = %(project)s AND video = v
 ORDER BY sha256;
 
 -- name: own_framesets
--- Frames that no other project has cut in the same way, for they would share the directory.
+-- Frames that no other project has cut in the same way, for they share the directory; one that pruned it still has
+-- its dataset's frames there.
 SELECT mine.video, mine.params_hash, mine.path FROM frameset AS mine
 WHERE mine.project = %(project)s
     AND NOT EXISTS (
         SELECT FROM frameset AS other
         WHERE other.project <> mine.project AND other.video = mine.video
-            AND other.params_hash = mine.params_hash AND other.pruned_at IS NULL
+            AND other.params_hash = mine.params_hash
     )
 ORDER BY mine.video, mine.params_hash;
 
 -- name: old_framesets
--- Those of them that were cut long ago, that nobody pruned, and whose video nobody works on.
+-- Those of them that were cut long ago, that nobody pruned, and whose video nobody works on or may try again.
 SELECT mine.video, mine.params_hash, mine.path FROM frameset AS mine
 WHERE mine.project = %(project)s AND mine.pruned_at IS NULL
     AND mine.created_at < now() - %(days)s * interval '1 day'
     AND NOT EXISTS (
         SELECT FROM frameset AS other
         WHERE other.project <> mine.project AND other.video = mine.video
-            AND other.params_hash = mine.params_hash AND other.pruned_at IS NULL
+            AND other.params_hash = mine.params_hash
     )
     AND NOT EXISTS (
         SELECT FROM item
-        WHERE item.project = mine.project AND item.key = mine.video AND item.state IN ('ready', 'leased')
+        WHERE item.project = mine.project AND item.key = mine.video AND item.state IN ('ready', 'leased', 'dead')
     )
 ORDER BY mine.video, mine.params_hash;
 

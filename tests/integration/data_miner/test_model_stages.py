@@ -9,9 +9,10 @@ import pytest
 
 from data_miner.config import Stage
 from data_miner.db.connect import Connection
+from data_miner.db.projects import save_project
 from data_miner.queue.items import NewItem, Outcome, State
 from data_miner.queue.leases import claim, complete, enqueue
-from data_miner.queue.records import FramesCompared, StaleError
+from data_miner.queue.records import Candidate, FramesCompared, Pair, StaleError
 
 from .fake_models import FakeModels
 from .pipeline import Pipeline
@@ -109,6 +110,29 @@ def test_what_was_compared_with_less_than_there_is_now_is_compared_again(
     with pytest.raises(StaleError):
         complete(db, [(replace(item, params_hash=scope), Outcome(records=[compared]))])
     assert rows(pipeline, "SELECT state FROM item WHERE key = 'b'") == [("leased",)]
+
+
+def test_a_frame_that_was_pruned_is_not_kept_again(pipeline: Pipeline, db: Connection) -> None:
+    """The middle one of three is like both others, and stands for the smallest until the largest comes."""
+    save_project(db, pipeline.config())
+    known = 0
+    for video, pixels, like in (("middle", 20, None), ("smallest", 10, "middle"), ("largest", 30, "middle")):
+        db.execute("INSERT INTO video VALUES (%s, '', 0)", [video])
+        db.execute("INSERT INTO frameset VALUES ('p', %s, 'f', '', 1, 1, 1)", [video])
+        pairs = [Pair(time_ms=0, other_video=like, other_ms=0, similarity=1, distance=None)] if like else []
+        compared = FramesCompared(
+            sha256=video,
+            frames_hash="f",
+            known=known,
+            frames=[Candidate(time_ms=0, phash=None, pixels=pixels, size_bytes=1)],
+            pairs=pairs,
+        )
+        enqueue(db, [NewItem(project="p", stage=Stage.DEDUP, key=video)])
+        (item,) = claim(db, Stage.DEDUP, worker="w", node="n", limit=1, lease_s=30)
+        complete(db, [(item, Outcome(records=[compared]))])
+        ((known,),) = rows(pipeline, "SELECT max(number) FROM dedup_frame")
+        db.execute("UPDATE frameset SET pruned_at = now() WHERE video = 'smallest'")
+    assert kept(pipeline) == {("largest", 0)}
 
 
 def test_running_again_looks_at_nothing_again(pipeline: Pipeline, site: Site, models: FakeModels) -> None:

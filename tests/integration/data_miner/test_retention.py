@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from data_miner.config import AppConfig
+from data_miner.dataset.gather import gather
 from data_miner.db.connect import Connection
 from data_miner.errors import MinerError
 from data_miner.queue.items import State
@@ -135,3 +136,43 @@ def test_the_project_that_a_cluster_is_deployed_with_is_not_removed(
     )
     assert done.returncode == 1
     assert "deploy another one first" in done.stderr
+
+
+def export_of(pipeline: Pipeline, store: Store, config: AppConfig) -> set[Path]:
+    """The pictures of a project's dataset; each is there."""
+    return {frame.source for frame in gather(pipeline.db, store, config).frames}
+
+
+def test_frames_that_another_project_pruned_and_still_has_in_its_dataset_stay(
+    pipeline: Pipeline, store: Store, mined: AppConfig
+) -> None:
+    prune(pipeline.db, store, mined, days=0)
+    dataset = export_of(pipeline, store, mined)
+    again = pipeline.config(project="other", urls=mined.urls, extract=settings()["extract"])
+    pipeline.run(again)
+    for path in (file for folder in ("videos/*/*", "frames/*/*") for file in store.root.glob(folder)):
+        os.utime(path, (0, 0))
+    narrow = pipeline.config(project="other", urls=mined.urls, **settings(filter={"threshold": 0.995}))
+    pipeline.run(narrow)
+    prune(pipeline.db, store, narrow, days=0)
+    assert export_of(pipeline, store, mined) == dataset
+    delete_project(pipeline.db, store, "other", wait_s=0)
+    assert export_of(pipeline, store, mined) == dataset
+
+
+def test_new_videos_are_compared_with_pruned_ones(
+    pipeline: Pipeline, store: Store, site: Site, mined: AppConfig
+) -> None:
+    of_videos = "SELECT count(*) FILTER (WHERE kept) AS kept FROM dedup_frame GROUP BY video ORDER BY 1"
+    assert pipeline.db.execute(of_videos).fetchall()[0] == {"kept": 0}  # all of its frames go
+    prune(pipeline.db, store, mined, days=0)
+    new = site.add("/new.mp4", make_video(seconds=1.7))
+    pipeline.run(mined.model_copy(update={"urls": [*mined.urls, new]}))
+    assert {state for state, _ in pipeline.items().values()} == {State.DONE}
+
+
+def test_frames_that_a_dead_letter_needs_stay(pipeline: Pipeline, store: Store, mined: AppConfig) -> None:
+    before = frames(pipeline)
+    pipeline.db.execute("UPDATE item SET state = 'dead' WHERE stage = 'filter'")
+    assert prune(pipeline.db, store, mined, days=0).files == 0
+    assert frames(pipeline) == before
