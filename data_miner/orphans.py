@@ -4,7 +4,11 @@ A worker that ends between storing a file and saying so leaves one. Usually the 
 over; where the item is given up, or its site sends other bytes by then, it would lie there for ever.
 
 Taking over and removing exclude each other: who takes a file over gives it a new time, and a file is moved
-aside before it is looked at for the last time. Clocks don't matter: times are only compared with themselves.
+aside before it is looked at for the last time. Clocks don't matter there: times are only compared with
+themselves.
+
+A file that is older than the database stays: what stored it may have told another one, which was lost, or of
+which this one is an earlier state. With the right backup restored it is known again.
 """
 
 from __future__ import annotations
@@ -17,12 +21,16 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from psycopg.errors import InsufficientPrivilege
+
 from data_miner.db.connect import Connection
 from data_miner.db.queries import queries
 from data_miner.store import Store
 
 #: how long a file is seen unknown before it goes; no worker takes longer between storing and saying so
 MIN_AGE_S = 1500.0
+#: by how much the clocks of machines may differ
+CLOCKS_S = 60.0
 _BATCH = 1000
 _SQL = queries("results")
 
@@ -41,11 +49,17 @@ class OrphanCollector:
     Args:
         store: where to look.
         min_age_s: how much later.
+        clocks_s: a file is older than the database unless it is younger by more than this.
+
+    Attributes:
+        older: how many files and directories stayed in the last look only because they are older.
     """
 
-    def __init__(self, store: Store, *, min_age_s: float = MIN_AGE_S) -> None:
+    def __init__(self, store: Store, *, min_age_s: float = MIN_AGE_S, clocks_s: float = CLOCKS_S) -> None:
+        self.older = 0
         self._store = store
         self._min_age_s = min_age_s
+        self._clocks_s = clocks_s
         self._seen: dict[Path, _Sighting] = {}
 
     def collect(self, connection: Connection, *, tick: Callable[[], None]) -> int:
@@ -60,12 +74,16 @@ class OrphanCollector:
         """
         self._store.check()
         unknown: dict[Path, _Sighting] = {}
-        removed = 0
+        removed, self.older = 0, 0
+        made_s = _made_s(connection)
         with self._store.faults():
             shutil.rmtree(_aside(self._store), ignore_errors=True)
             for path in self._unknown(connection, tick):
                 sighting = self._sighting(path)
                 if sighting is None:
+                    continue
+                if made_s is None or sighting.time_ns <= (made_s + self._clocks_s) * 1e9:
+                    self.older += 1
                     continue
                 again = sighting is self._seen.get(path)
                 if again and time.monotonic() - sighting.first_s >= self._min_age_s:
@@ -114,6 +132,15 @@ def remove_unless_taken(store: Store, path: Path, time_ns: int) -> bool:
     with suppress(OSError):  # others lie beside it
         path.parent.rmdir()
     return True
+
+
+def _made_s(connection: Connection) -> float | None:
+    """Return when the database was made or restored; None where we may not know."""
+    try:
+        row = connection.execute(_SQL["database_made"]).fetchone()
+    except InsufficientPrivilege:
+        return None
+    return None if row is None or row["made_s"] is None else float(row["made_s"])
 
 
 def _aside(store: Store) -> Path:

@@ -122,6 +122,16 @@ class Monitor:
         if self._collected_at is None or time.monotonic() - self._collected_at >= MIN_AGE_S:
             if removed := self._orphans.collect(connection, tick=self.process.pulse.beat):
                 logger.info("Orphans removed", extra={"action": "orphans_removed", "count": removed})
+            if older := self._orphans.older:
+                logger.warning(
+                    "Files older than the database",
+                    extra={
+                        "action": "orphans_kept",
+                        "count": older,
+                        "reason": "nothing in the database speaks of them, and they are older than it is: "
+                        "restore the backup that does, or remove them by hand",
+                    },
+                )
             self._collected_at = time.monotonic()
 
     def _lead(self, connection: Connection) -> bool:

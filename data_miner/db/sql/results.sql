@@ -31,6 +31,11 @@ SELECT sha256 FROM video WHERE sha256 = ANY(%(column_0)s);
 SELECT DISTINCT video, params_hash FROM frameset
 JOIN unnest(%(column_0)s::text[], %(column_1)s::text[]) AS asked (video, params_hash) USING (video, params_hash);
 
+-- name: database_made
+-- When this database was made, which a restore does too: Postgres writes this file then and never again.
+SELECT extract(epoch FROM (pg_stat_file('base/' || oid || '/PG_VERSION', true)).modification) AS made_s
+FROM pg_database WHERE datname = current_database();
+
 -- name: project_videos
 -- Every video that a project has, for seeding a stage whose parameters changed.
 SELECT DISTINCT video.sha256, video.path

@@ -125,7 +125,7 @@ def check(db: Connection, store: Store, expected: dict[str, list[Any]], *, downl
     assert ended == {"n": downloads}
     sweep(db, store)
     assert [path for path in (store.root / "tmp").rglob("*") if path.is_file()] == []
-    collector = OrphanCollector(store, min_age_s=0)
+    collector = OrphanCollector(store, min_age_s=0, clocks_s=0)
     assert [collector.collect(db, tick=lambda: None) for _ in range(2)] == [0, 0]
     on_disk = {path.stem for path in (store.root / "videos").rglob("*") if path.is_file()}
     assert on_disk == {row["sha256"] for row in db.execute("SELECT sha256 FROM video").fetchall()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,10 @@ SHA = "ab" * 32
 class Collector:
     """One that removes what it sees for the second time."""
 
-    def __init__(self, pipeline: Pipeline, *, min_age_s: float = 0) -> None:
+    def __init__(self, pipeline: Pipeline, *, min_age_s: float = 0, clocks_s: float = 0) -> None:
         self.db = pipeline.db
-        self.collector = OrphanCollector(Store(pipeline.root, mount=None), min_age_s=min_age_s)
+        store = Store(pipeline.root, mount=None)
+        self.collector = OrphanCollector(store, min_age_s=min_age_s, clocks_s=clocks_s)
 
     def collect(self) -> int:
         return self.collector.collect(self.db, tick=lambda: None)
@@ -101,3 +103,39 @@ def test_what_is_taken_over_while_it_is_moved_aside_comes_back(
     monkeypatch.setattr(Path, "rename", take_over_and_rename)
     assert collector.collect() == 0
     assert pipeline.files(".") == before
+
+
+def test_files_of_an_earlier_database_stay(pipeline: Pipeline, store: Store) -> None:
+    """Else an empty database, or yesterday's, would cost everything that it does not know."""
+    add_orphans(store)
+    before = pipeline.files(".")
+    made = pipeline.db.execute(
+        "SELECT (pg_stat_file('base/' || oid || '/PG_VERSION')).modification AS made"
+        " FROM pg_database WHERE datname = current_database()"
+    ).fetchone()
+    assert made is not None
+    earlier = made["made"].timestamp() - 1
+    for path in (
+        store.video_path(SHA, "mp4"),
+        *(store.root / kind / SHA for kind in ("frames", "embeddings")),
+    ):
+        for each in (path, *path.iterdir()) if path.is_dir() else (path,):
+            os.utime(each, (earlier, earlier))
+    collector = Collector(pipeline)
+    assert [collector.collect() for _ in range(3)] == [0, 0, 0]
+    assert collector.collector.older == 3
+    assert pipeline.files(".") == before
+
+
+def test_clocks_may_differ(pipeline: Pipeline, store: Store) -> None:
+    add_orphans(store)
+    collector = Collector(pipeline, clocks_s=3600)
+    assert [collector.collect() for _ in range(3)] == [0, 0, 0]
+
+
+def test_a_role_that_may_not_look_removes_nothing(pipeline: Pipeline, store: Store) -> None:
+    add_orphans(store)
+    pipeline.db.execute("CREATE ROLE narrow NOLOGIN; GRANT pg_read_all_data TO narrow; SET ROLE narrow")
+    collector = Collector(pipeline)
+    assert [collector.collect() for _ in range(3)] == [0, 0, 0]
+    pipeline.db.execute("RESET ROLE; DROP ROLE narrow")
