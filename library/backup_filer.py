@@ -12,7 +12,8 @@ description:
   - V(saved) writes the metadata while everything goes on; V(restorable) checks whether it could be loaded,
     and changes nothing; V(restored) loads it, looks whether all of it is there, and counts the files that
     can be read.
-  - Nothing is deleted by loading. A file that has the name of one in the backup is replaced by it.
+  - Nothing is deleted by loading. A file that has the name of one in the backup is replaced by it. A name of
+    the backup whose file has another one by now is left out, as two names can't share a file's pieces.
 options:
   state:
     description: What is wanted.
@@ -61,6 +62,10 @@ unreadable:
   description: How many have not.
   type: int
   returned: with state restored
+renamed:
+  description: How many names of the backup were left out, as their files have others by now.
+  type: int
+  returned: with state restored
 """
 
 from dataclasses import asdict
@@ -107,7 +112,13 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
             facts = asdict(filer.facts(filer.look(target))) if check else filer.save(target, path)
             return {"changed": True, "facts": facts}
         wanted = read(path / filer.FILE)
-        result = {"changed": False, "facts": asdict(filer.facts(wanted)), "readable": 0, "unreadable": 0}
+        result = {
+            "changed": False,
+            "facts": asdict(filer.facts(wanted)),
+            "readable": 0,
+            "unreadable": 0,
+            "renamed": 0,
+        }
         filer.refuse(
             wanted,
             filer.look(target),

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from miner_cluster.backup.errors import BackupError
-from miner_cluster.backup.filer_meta import Entry, read
+from miner_cluster.backup.filer_meta import Entry, read, without
 from miner_cluster.backup.pods import Pod
 
 FILE = "filer/meta"
@@ -69,11 +69,12 @@ class Facts:
 
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
-    """What came of loading: files whose pieces are all there, and files of which some are not."""
+    """What came of loading: files with all their pieces, files without, and names that were left out."""
 
     changed: bool
     readable: int
     unreadable: int
+    renamed: int
 
 
 def facts(entries: Collection[Entry]) -> Facts:
@@ -157,18 +158,25 @@ def volumes(filer: Filer) -> set[int]:
 def load(filer: Filer, backup: Path) -> Loaded:
     """Load the backup's names, until all are there, and count which files can be read.
 
+    Earlier names of files that have another one by now are left out.
+
     Raises:
         BackupError: the shell fails, or some names don't come.
         OSError: the backup can't be read.
     """
-    wanted = read(backup / FILE)
-    missing = _missing(wanted, look(filer))
+    saved, there = read(backup / FILE), look(filer)
+    old = outdated(saved, there)
+    wanted = [entry for entry in saved if entry.path not in old]
+    missing = _missing(wanted, there)
     changed = bool(missing)
-    for _ in range(_ATTEMPTS):
-        if not missing:
-            break
-        _refuse_errors(filer.pod.load(backup / FILE, *filer.shell(_LOAD)))
-        missing = _missing(wanted, look(filer))
+    with tempfile.TemporaryDirectory(prefix="data-miner-") as directory:
+        chosen = Path(directory) / "meta"
+        chosen.write_bytes(without((backup / FILE).read_bytes(), old))
+        for _ in range(_ATTEMPTS):
+            if not missing:
+                break
+            _refuse_errors(filer.pod.load(chosen, *filer.shell(_LOAD)))
+            missing = _missing(wanted, look(filer))
     if missing:
         raise BackupError(
             f"{len(missing)} names were not taken, such as {missing[0].path}; see the filer's log"
@@ -176,7 +184,22 @@ def load(filer: Filer, backup: Path) -> Loaded:
     said = _command(filer, "fs.verify /")
     if not (match := _VERIFIED.search(said)):
         raise BackupError(f"weed shell does not say what it verified: {said[-300:]}")
-    return Loaded(changed=changed, readable=int(match[1]), unreadable=int(match[2]))
+    return Loaded(changed=changed, readable=int(match[1]), unreadable=int(match[2]), renamed=len(old))
+
+
+def outdated(saved: Sequence[Entry], there: Collection[Entry]) -> set[str]:
+    """Return the paths in a backup whose pieces another name has: they were renamed.
+
+    The filer counts no references: removing the one name would take the pieces from the other. While names
+    are saved files are renamed, so one may have been seen under both, the later one last.
+    """
+    owner = {chunk: entry.path for entry in saved if not entry.linked for chunk in entry.chunks}
+    owner |= {chunk: entry.path for entry in there if not entry.linked for chunk in entry.chunks}
+    return {
+        entry.path
+        for entry in saved
+        if not entry.linked and any(owner[chunk] != entry.path for chunk in entry.chunks)
+    }
 
 
 def _missing(wanted: Sequence[Entry], there: Collection[Entry]) -> list[Entry]:

@@ -1,13 +1,14 @@
 """What ``weed shell`` writes with fs.meta.save: the filer's names, and where the pieces of each file lie.
 
 The file is a row of records, each a length in four bytes and a message FullEntry of SeaweedFS's filer.proto:
-a directory (1) and an Entry (2) with a name (1), whether it is a directory (2), and chunks (3), each with a
-file id (1) that begins with the number of a volume. Only these fields are read; the file is loaded as it is.
+a directory (1) and an Entry (2) with a name (1), whether it is a directory (2), chunks (3), each with a file
+id (1) that begins with the number of a volume, and the id of a hard link (7). Only these fields are read;
+records are loaded as they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from miner_cluster.backup.errors import BackupError
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _DIRECTORY, _ENTRY = 1, 2
-_NAME, _IS_DIRECTORY, _CHUNKS = 1, 2, 3
+_NAME, _IS_DIRECTORY, _CHUNKS, _HARD_LINK = 1, 2, 3, 7
 _FILE_ID = 1
 #: more bits than any field of these messages has
 _MOST_BITS = 70
@@ -23,11 +24,15 @@ _MOST_BITS = 70
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One file or directory: its path and, of a file, the ids of its pieces in their order."""
+    """One file or directory: its path and, of a file, the ids of its pieces in their order.
+
+    Names of a hard link share their pieces, and the filer counts them; no other names may.
+    """
 
     path: str
     is_directory: bool
     chunks: tuple[str, ...]
+    linked: bool = False
 
     @property
     def volumes(self) -> set[int]:
@@ -54,10 +59,24 @@ def entries(data: bytes) -> Iterator[Entry]:
     Raises:
         ValueError: it ends too early, or is something else.
     """
+    yield from (_full_entry(message) for message in _messages(data))
+
+
+def without(data: bytes, paths: Container[str]) -> bytes:
+    """Return what was saved without the records of some paths.
+
+    Raises:
+        ValueError: it ends too early, or is something else.
+    """
+    kept = [message for message in _messages(data) if _full_entry(message).path not in paths]
+    return b"".join(len(message).to_bytes(4) + message for message in kept)
+
+
+def _messages(data: bytes) -> Iterator[bytes]:
     position = 0
     while position < len(data):
         size = int.from_bytes(_slice(data, position, 4))
-        yield _full_entry(_slice(data, position + 4, size))
+        yield _slice(data, position + 4, size)
         position += 4 + size
 
 
@@ -68,7 +87,7 @@ def _full_entry(message: bytes) -> Entry:
             directory = value.decode("utf-8", "surrogateescape")
         elif number == _ENTRY and isinstance(value, bytes):
             entry = value
-    name, is_directory, chunks = "", False, []
+    name, is_directory, chunks, linked = "", False, [], False
     for number, value in _fields(entry):
         if number == _NAME and isinstance(value, bytes):
             name = value.decode("utf-8", "surrogateescape")
@@ -76,7 +95,10 @@ def _full_entry(message: bytes) -> Entry:
             is_directory = bool(value)
         elif number == _CHUNKS and isinstance(value, bytes):
             chunks.append(_file_id(value))
-    return Entry(path=f"{directory.rstrip('/')}/{name}", is_directory=is_directory, chunks=tuple(chunks))
+        elif number == _HARD_LINK:
+            linked = bool(value)
+    path = f"{directory.rstrip('/')}/{name}"
+    return Entry(path=path, is_directory=is_directory, chunks=tuple(chunks), linked=linked)
 
 
 def _file_id(chunk: bytes) -> str:

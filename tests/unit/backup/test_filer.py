@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from miner_cluster.backup import filer, filer_meta
 from miner_cluster.backup.errors import BackupError
 from miner_cluster.backup.filer_meta import Entry
+from miner_cluster.backup.pods import Pod
 
 #: two directories and a file, as `weed shell` 4.48 wrote them
 SAVED = bytes.fromhex(
@@ -43,7 +44,8 @@ def encoded(entry: Entry) -> bytes:
         for chunk in entry.chunks
     ]
     inner = field(1, name.encode()) + (field(2, 1) if entry.is_directory else b"") + b"".join(chunks)
-    message = field(1, (directory or "/").encode()) + field(2, inner + field(4, b"\x08\x07"))
+    link = field(7, b"\x01link") if entry.linked else b""
+    message = field(1, (directory or "/").encode()) + field(2, inner + field(4, b"\x08\x07") + link)
     return len(message).to_bytes(4, "big") + message
 
 
@@ -53,7 +55,11 @@ chunk_ids = st.builds(
     "{},{:x}".format, st.integers(min_value=1, max_value=10**6), st.integers(min_value=0, max_value=1 << 60)
 )
 files = st.builds(
-    Entry, path=paths, is_directory=st.just(False), chunks=st.lists(chunk_ids, max_size=4).map(tuple)
+    Entry,
+    path=paths,
+    is_directory=st.just(False),
+    chunks=st.lists(chunk_ids, max_size=4).map(tuple),
+    linked=st.booleans(),
 )
 directories = st.builds(Entry, path=paths, is_directory=st.just(True), chunks=st.just(()))
 saved = st.lists(st.one_of(files, directories), max_size=6)
@@ -69,6 +75,15 @@ def test_what_the_real_program_wrote_is_read() -> None:
 @given(saved)
 def test_any_names_and_pieces_are_read_back(entries: list[Entry]) -> None:
     assert list(filer_meta.entries(b"".join(map(encoded, entries)))) == entries
+
+
+@given(saved, st.data())
+def test_names_are_left_out_and_the_others_stay_as_they_are(
+    entries: list[Entry], data: st.DataObject
+) -> None:
+    gone = data.draw(st.sets(st.sampled_from([entry.path for entry in entries] or ["/"])))
+    rest = b"".join(encoded(entry) for entry in entries if entry.path not in gone)
+    assert filer_meta.without(b"".join(map(encoded, entries)), gone) == rest
 
 
 @given(saved.filter(bool), st.data())
@@ -121,3 +136,56 @@ def test_a_storage_with_other_files_is_left_alone_unless_told(other: Entry) -> N
     with pytest.raises(BackupError, match=rf"1 files .* such as {other.path}.*-e overwrite=true"):
         refuse([other], {1, 2, 3})
     refuse([other], {1, 2, 3}, overwrite=True)
+
+
+def test_a_file_that_was_renamed_since_gets_no_second_name() -> None:
+    """Removing either would take the pieces from the other."""
+    there = [entry("/d"), entry("/d/new", "1,01", "2,02"), BACKUP[2]]
+    assert filer.outdated(BACKUP, there) == {"/d/a"}
+    assert filer.outdated(BACKUP, BACKUP) == set()
+    assert filer.outdated(BACKUP, []) == set()
+
+
+def test_of_a_file_that_was_renamed_while_names_were_saved_the_later_name_counts() -> None:
+    assert filer.outdated([entry("/work/a", "1,01"), entry("/videos/a", "1,01")], []) == {"/work/a"}
+    saved = [entry("/work/a", "1,01"), entry("/videos/a", "1,01")]
+    assert filer.outdated(saved, [saved[0]]) == {"/videos/a"}
+
+
+def test_names_of_a_hard_link_may_share_their_pieces() -> None:
+    links = [Entry(path=path, is_directory=False, chunks=("1,01",), linked=True) for path in ("/a", "/b")]
+    assert filer.outdated(links, links[:1]) == set()
+
+
+class Shell(Pod):
+    """A filer in memory, asked through `weed shell`."""
+
+    def __init__(self, *there: Entry) -> None:
+        super().__init__(kubectl=Path("kubectl"), namespace="seaweedfs", name="master-0", container="master")
+        object.__setattr__(self, "names", {entry.path: entry for entry in there})
+
+    names: dict[str, Entry]
+
+    def save(self, path: Path, *argv: str) -> str:
+        assert "fs.meta.save" in argv[-1]
+        path.write_bytes(b"".join(map(encoded, self.names.values())))
+        directories = sum(entry.is_directory for entry in self.names.values())
+        return f"total {directories} directories, {len(self.names) - directories} files"
+
+    def load(self, path: Path, *argv: str) -> str:
+        assert "fs.meta.load" in argv[-1]
+        self.names.update({entry.path: entry for entry in filer_meta.read(path)})
+        return ""
+
+    def text(self, *argv: str, stdin: str = "") -> str:
+        assert "COMMAND=fs.verify /" in argv
+        return f"verified {len(self.names)} files, error 0 files"
+
+
+def test_what_is_loaded_are_the_names_of_the_backup_but_for_outdated_ones(tmp_path: Path) -> None:
+    (tmp_path / "filer").mkdir()
+    (tmp_path / filer.FILE).write_bytes(b"".join(map(encoded, BACKUP)))
+    shell = Shell(entry("/d"), entry("/d/new", "1,01", "2,02"))
+    loaded = filer.load(filer.Filer(pod=shell, master="m", address="f"), tmp_path)
+    assert sorted(shell.names) == ["/d", "/d/b", "/d/new"]
+    assert (loaded.changed, loaded.renamed) == (True, 1)
