@@ -105,11 +105,10 @@ def _models(config: AppConfig) -> Iterator[Finding]:
         message = f"no {' and '.join(lacking)} in this Python, so {', '.join(wanted)} run elsewhere"
     yield Finding(check="model stages", ok=True, message=message)
     directory = config.models_dir or config.output_dir / "models"
+    elsewhere = (
+        "its workers look in their image and at the hub" if lacking else "it comes from the hub when needed"
+    )
     for stage, name in wanted.items():
         local = find_local(name, directory)
-        text = (
-            f"{name} in {local}"
-            if local
-            else f"{name}: not in {directory}; it is fetched from the hub when needed"
-        )
+        text = f"{name} in {local}" if local else f"{name}: not in {directory}; {elsewhere}"
         yield Finding(check=f"model of {stage}", ok=True, message=text)

@@ -20,7 +20,7 @@ from data_miner.readable import duration, size
 Rates = Mapping[tuple[str, str], Rate]
 Paused = Mapping[str, Sequence[Stage]]
 
-_BAR = 10
+_BAR = 8
 
 
 def node_counts(status: Status, project: str) -> dict[str, dict[str, int]]:
@@ -79,7 +79,7 @@ def stage_table(
     table.add_column("progress", min_width=_BAR)
     for state in STATES:
         table.add_column(state.value, justify="right")
-    table.add_column("a minute", justify="right")
+    table.add_column("/min", justify="right")
     table.add_column("left", justify="right")
     for stage, counts in stage_counts(status, project).items():
         total = sum(counts.values())

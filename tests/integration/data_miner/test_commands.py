@@ -43,8 +43,10 @@ def test_status_shows_what_is_paused_and_how_long_the_rest_takes(db: Connection,
     assert rate["per_minute"] == pytest.approx(2, abs=0.2)
     assert rate["eta_s"] == pytest.approx(60, abs=6)
     commands.run("pause", "p", "--stage", "download")
-    (row,) = [line for line in commands.run("status").stdout.splitlines() if "│ download" in line]
+    done = commands.run("status", environment={"COLUMNS": "80"})
+    (row,) = [line for line in done.stdout.splitlines() if "│ download" in line]
     assert "paused" in row
+    assert len(row) <= 80
 
 
 def test_retry_of_one_stage_leaves_the_others(db: Connection, commands: Commands) -> None:
