@@ -26,6 +26,8 @@ KNOWN_S = 120.0
 _MOVE_S, _MB_PER_S = 120.0, 5
 _REPAIR_S = 3600.0
 _LEAVE_S = 60.0
+#: marks a server that will never answer again; others are marked with the container that was emptied
+_GIVEN_UP = "lost"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,13 +50,33 @@ def find(api: Api, namespace: str, wanted: Collection[str]) -> Sets:
     """
     there = api.list("apps/v1", "StatefulSet", namespace, labelSelector=f"{OURS},{COMPONENT_LABEL}=volume")
     named = {found["metadata"]["name"]: found for found in there}
-    emptied = {
-        name for name, found in named.items() if EMPTIED in (found["metadata"].get("annotations") or {})
-    }
+    marks = {name: (found["metadata"].get("annotations") or {}).get(EMPTIED) for name, found in named.items()}
     return Sets(
-        leaving={name: one for name, one in named.items() if name not in wanted and name not in emptied},
-        returned={name: one for name, one in named.items() if name in wanted and name in emptied},
+        leaving={
+            name: one
+            for name, one in named.items()
+            if name not in wanted and (marks[name] is None or _started_since(api, one, marks[name]))
+        },
+        returned={name: one for name, one in named.items() if name in wanted and marks[name] is not None},
     )
+
+
+def _started_since(api: Api, statefulset: Object, mark: str | None) -> bool:
+    """Tell whether a server was started after it was emptied: then the master may have given it new files."""
+    meta = statefulset["metadata"]
+    now = _container(api, api.resource("v1", "Pod").path(meta["namespace"], f"{meta['name']}-0"))
+    return mark != _GIVEN_UP and now not in {"", mark}
+
+
+def _container(api: Api, pod: str) -> str:
+    """Return the ID of the container of a server's pod; empty where there is none."""
+    try:
+        states = api.call("GET", pod).get("status", {}).get("containerStatuses") or [{}]
+    except ApiError as error:
+        if error.status != NOT_FOUND:
+            raise
+        return ""
+    return str(states[0].get("containerID", ""))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +142,10 @@ class Departure:
                     work_s=_MOVE_S + size_mb / _MB_PER_S,
                 )
                 moved += 1
-            left = [name for name in leaving if name not in self.lost and not self._left(name, answering)]
+            looked_at = {
+                name: _container(self.api, self._pod(name)) for name in leaving if name not in self.lost
+            }
+            left = [name for name in looked_at if not self._left(name, answering)]
             if not left:
                 break
         else:
@@ -128,8 +153,8 @@ class Departure:
                 f"{', '.join(left)} was filled as fast as it was emptied, {moved} volumes moved; pause the "
                 "writers (data-miner pause) and run this again"
             )
-        for statefulset in leaving.values():
-            self._annotate(statefulset, "true")
+        for name, statefulset in leaving.items():
+            self._annotate(statefulset, looked_at.get(name, _GIVEN_UP))
         return moved
 
     def reconfigure(self, volumes: int) -> None:

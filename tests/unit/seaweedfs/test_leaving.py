@@ -33,7 +33,11 @@ def statefulset(name: str) -> Object:
 
 
 def pod(name: str) -> Object:
-    return obj("Pod", f"{name}-0", status={"conditions": [{"type": "Ready", "status": "True"}]})
+    status = {
+        "conditions": [{"type": "Ready", "status": "True"}],
+        "containerStatuses": [{"name": "volume", "containerID": "containerd://1"}],
+    }
+    return obj("Pod", f"{name}-0", status=status)
 
 
 class Storage(WeedShell):
@@ -181,6 +185,32 @@ def test_an_interrupted_run_is_finished(api: Cluster, storage: Storage) -> None:
     storage.put(5, "volume-three")
     assert leave(api, storage) == 1
     assert storage.numbers("volume-three") == []
+
+
+def test_a_server_that_started_again_after_it_was_emptied_is_emptied_again(
+    api: Cluster, storage: Storage
+) -> None:
+    """A run that is interrupted before the server is deleted leaves it to a restart of its machine."""
+    storage.put(1, "volume-three")
+    leave(api, storage)
+    api.objects[api.path(pod("volume-three"))]["status"]["containerStatuses"][0]["containerID"] = (
+        "containerd://2"
+    )
+    storage.known.add("volume-three")
+    storage.put(2, "volume-three")
+    assert leave(api, storage) == 1
+    assert storage.numbers("volume-three") == []
+
+
+def test_a_server_that_was_emptied_may_be_switched_off(api: Cluster, storage: Storage) -> None:
+    leave(api, storage)
+    status = api.objects[api.path(pod("volume-three"))]["status"]
+    status["conditions"] = []
+    assert find(api, NAMESPACE, set(NAMES[:2])).leaving == {}
+    del status["containerStatuses"]
+    assert find(api, NAMESPACE, set(NAMES[:2])).leaving == {}
+    del api.objects[api.path(pod("volume-three"))]
+    assert find(api, NAMESPACE, set(NAMES[:2])).leaving == {}
 
 
 def test_old_volumes_get_the_new_replication_before_they_move(api: Cluster, storage: Storage) -> None:
