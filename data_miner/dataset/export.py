@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from data_miner.dataset.coco import IMAGES, coco
 from data_miner.dataset.documents import card, config_text, contact_sheet
@@ -18,6 +21,8 @@ from data_miner.store import sync_directory, sync_files
 
 #: what every export has, written last; tells it from other directories
 SUMMARY = "dataset.json"
+#: what a directory has that is not complete: no other one is ever cleared
+_UNFINISHED = ".unfinished-export"
 
 
 def export(
@@ -49,15 +54,38 @@ def export(
         raise MinerError(f"{target} exists; choose another directory, or --replace an earlier export there")
     if target.exists() and not (target / SUMMARY).is_file():
         raise MinerError(f"{target} holds no earlier export ({SUMMARY}), so it is not replaced")
-    partial = target.with_name(f"{target.name}.partial")
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        summary = _write(dataset, partial, formats, copy=copy, tick=tick)
-        _move(partial, target)
+        with _unfinished(target.with_name(f"{target.name}.partial")) as partial:
+            summary = _write(dataset, partial, formats, copy=copy, tick=tick)
+            _move(partial, target)
+            (target / _UNFINISHED).unlink()
     except OSError as error:
         raise MinerError(f"{error.filename or target}: {error.strerror}; {target} is as it was") from error
     return summary
+
+
+@contextmanager
+def _unfinished(partial: Path) -> Iterator[Path]:
+    """Make an empty directory that is ours alone, in place of what an interrupted export left there.
+
+    Raises:
+        MinerError: it is something else, or another export writes to it.
+    """
+    mark = partial / _UNFINISHED
+    if partial.exists() and not mark.is_file() and any(partial.iterdir()):
+        raise MinerError(f"{partial} is in the way, and is no interrupted export: move it elsewhere")
+    partial.mkdir(parents=True, exist_ok=True)
+    with mark.open("w") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise MinerError(f"another export writes to {partial}: wait for it") from error
+        for entry in partial.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            elif entry != mark:
+                entry.unlink()
+        yield partial
 
 
 def _write(
@@ -105,11 +133,15 @@ def _add_image(frame: DatasetFrame, target: Path, *, copy: bool) -> None:
 
 
 def _move(partial: Path, target: Path) -> None:
-    """Put a complete export in place; an earlier one goes when the new one is there."""
-    old = target.with_name(f"{target.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
+    """Put a complete export in place; an earlier one goes when the new one is there, and not before."""
+    old = target.with_name(f"{target.name}.old-{uuid4().hex[:8]}")
     if target.exists():
         target.rename(old)
-    partial.rename(target)
+    try:
+        partial.rename(target)
+    except OSError:
+        if old.exists():
+            old.rename(target)
+        raise
     sync_directory(target.parent)
     shutil.rmtree(old, ignore_errors=True)

@@ -128,6 +128,7 @@ def test_an_interrupted_export_is_not_taken_for_a_good_one(
     assert (directory / "dataset.json").read_text() == before
     export(dataset, tmp_path / "new", list(Format))
     assert not (tmp_path / "new.partial").exists()
+    assert not list((tmp_path / "new").glob(".*"))
 
 
 def test_only_an_earlier_export_is_replaced_and_only_when_asked(
@@ -142,6 +143,46 @@ def test_only_an_earlier_export_is_replaced_and_only_when_asked(
     with pytest.raises(MinerError, match="holds no earlier export"):
         export(dataset, tmp_path / "mine", [Format.HTML], replace=True)
     assert (tmp_path / "mine/letter.txt").exists()
+
+
+def test_what_lies_beside_an_export_stays(dataset: Dataset, directory: Path) -> None:
+    beside = [directory.with_name(f"set.{word}") for word in ("old", "partial")]
+    for one in beside:
+        one.mkdir()
+        (one / "letter.txt").touch()
+    with pytest.raises(MinerError, match=r"set\.partial is in the way"):
+        export(dataset, directory, [Format.HTML], replace=True)
+    beside[1].rename(directory.with_name("elsewhere"))
+    export(dataset, directory, [Format.HTML], replace=True)
+    assert sorted(path.name for path in directory.parent.glob("*/letter.txt")) == ["letter.txt"] * 2
+    assert {path.name for path in directory.parent.glob("set*")} == {"set", "set.old"}
+
+
+def test_two_exports_to_one_place_do_not_mix(dataset: Dataset, tmp_path: Path) -> None:
+    def another() -> None:
+        with pytest.raises(MinerError, match="another export writes to"):
+            export(dataset, tmp_path / "new", [Format.HTML])
+
+    export(dataset, tmp_path / "new", [Format.COCO], tick=another)
+    assert not (tmp_path / "new/contact_sheet.html").exists()
+    assert len(list((tmp_path / "new/images").iterdir())) == len(dataset.frames)
+
+
+def test_an_earlier_export_comes_back_when_the_new_one_can_not_be_put_in_place(
+    dataset: Dataset, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+
+    def fail(path: Path, target: Path) -> Path:
+        if path.name == "set.partial":
+            raise OSError(28, "No space left on device", str(path))
+        return rename(path, target)
+
+    before = (directory / "dataset.json").read_text()
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(MinerError, match=r"No space left on device; .* is as it was"):
+        export(dataset, directory, [Format.HTML], replace=True)
+    assert (directory / "dataset.json").read_text() == before
 
 
 @pytest.mark.parametrize(
