@@ -3,17 +3,34 @@
 -- name: enqueue
 -- Add items unless they exist. One row of the arrays is one item. Returns the ids of the new ones, and of those that
 -- were skipped before and that now come with another payload, such as other rules: they are looked at again.
-INSERT INTO item AS known (project, stage, key, params, params_hash, payload, site, priority)
-SELECT DISTINCT ON (project, stage, key, params_hash) *
-FROM unnest(
-    %(project)s::text[], %(stage)s::text[], %(key)s::text[], %(params)s::jsonb[], %(params_hash)s::text[],
-    %(payload)s::jsonb[], %(site)s::text[], %(priority)s::integer[]
-) AS new (project, stage, key, params, params_hash, payload, site, priority)
-ORDER BY project, stage, key, params_hash
-ON CONFLICT (project, stage, key, params_hash) DO UPDATE
-SET state = 'ready', payload = excluded.payload, attempts = 0, ready_at = now(), error = NULL, finished_at = NULL
-WHERE known.state = 'skipped' AND known.payload <> excluded.payload
-RETURNING id;
+-- Items that exist are not even tried to be inserted: that would wait for everybody who is just finishing one.
+WITH new AS (
+    SELECT DISTINCT ON (project, stage, key, params_hash) *
+    FROM unnest(
+        %(project)s::text[], %(stage)s::text[], %(key)s::text[], %(params)s::jsonb[], %(params_hash)s::text[],
+        %(payload)s::jsonb[], %(site)s::text[], %(priority)s::integer[]
+    ) AS new (project, stage, key, params, params_hash, payload, site, priority)
+    ORDER BY project, stage, key, params_hash
+), again AS (
+    UPDATE item
+    SET state = 'ready', payload = new.payload, attempts = 0, ready_at = now(), error = NULL, finished_at = NULL
+    FROM new
+    WHERE (item.project, item.stage, item.key, item.params_hash)
+            = (new.project, new.stage, new.key, new.params_hash)
+        AND item.state = 'skipped' AND item.payload <> new.payload
+    RETURNING item.id
+), added AS (
+    INSERT INTO item (project, stage, key, params, params_hash, payload, site, priority)
+    SELECT * FROM new
+    WHERE NOT EXISTS (
+        SELECT FROM item
+        WHERE (item.project, item.stage, item.key, item.params_hash)
+            = (new.project, new.stage, new.key, new.params_hash)
+    )
+    ON CONFLICT (project, stage, key, params_hash) DO NOTHING
+    RETURNING id
+)
+SELECT id FROM again UNION ALL SELECT id FROM added;
 
 -- name: claim
 -- Lease up to %(limit)s items of a stage, skipping those that others hold, paused projects, and sites that refuse us.

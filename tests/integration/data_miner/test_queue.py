@@ -48,6 +48,21 @@ def test_adding_an_item_again_changes_nothing(db: Connection) -> None:
     assert (add_items(db, 3), add_items(db, 4)) == (3, 1)
 
 
+def test_adding_items_again_waits_for_nobody_who_works_on_them(
+    db: Connection, open_connection: Callable[[], Connection]
+) -> None:
+    add_items(db, 3)
+    (item,) = take(db)
+    monitor = open_connection()
+    monitor.execute("SET lock_timeout = 200")
+    with db.transaction():
+        complete(db, [(item, Outcome())])
+        assert add_items(monitor, 4) == 1
+    with monitor.transaction():
+        add_items(monitor, 4)
+        assert len(take(db, 9)) == 3
+
+
 def test_other_parameters_make_another_item_in_whatever_order_they_are_written(db: Connection) -> None:
     add_items(db, 1, params={"a": 1, "b": 2})
     assert add_items(db, 1, params={"b": 2, "a": 1}) == 0
