@@ -43,7 +43,8 @@ options:
     type: str
     default: ""
   name:
-    description: Of V(verified), the backup; empty for the latest, or a path that holds a slash.
+    description: >-
+      Of V(verified), the backup; empty for the latest, here or at the remote, or a path that holds a slash.
     type: str
     default: ""
 attributes:
@@ -136,7 +137,7 @@ def _finish(params: dict[str, Any], check: bool) -> dict[str, Any]:
         return {"changed": True, "path": params["path"], "bytes": 0, "removed": []}
     path = sets.finish(Path(params["path"]), cluster=params["cluster"], parts=params["parts"])
     keep = params["keep"] or None
-    removed = sets.prune(path.parent, keep)
+    removed = sets.prune(path.parent, keep, spare=path.name)
     if params["remote"]:
         try:
             removed += remote.send(path, _remote(params), keep)
@@ -163,12 +164,22 @@ def _verify(params: dict[str, Any], check: bool) -> dict[str, Any]:  # noqa: ARG
 
 
 def _chosen(params: dict[str, Any]) -> Path:
-    """Return the backup; one that is only at the remote is brought from there."""
+    """Return the backup; one that is only at the remote is brought from there, also as the latest."""
     root, name = Path(params["dir"]), params["name"]
     here = [path.name for path in sets.complete(root)]
-    if not params["remote"] or "/" in name or name in here or (here and not name):
+    if not params["remote"] or "/" in name or name in here:
         return sets.choose(root, name)
-    return remote.receive(_remote(params), name, root)
+    try:
+        if here and not name and max(remote.names(_remote(params)), default="") <= here[-1]:
+            return sets.choose(root, name)
+        return remote.receive(_remote(params), name, root)
+    except BackupError as error:
+        if not here or name:
+            raise
+        raise BackupError(
+            f"Nobody knows whether the remote has a later backup. {error}. To take the latest that is here: "
+            f"-e backup={here[-1]}"
+        ) from error
 
 
 def _remote(params: dict[str, Any]) -> str:

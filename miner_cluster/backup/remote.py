@@ -21,7 +21,7 @@ def send(backup: Path, remote: str, keep: int | None) -> list[str]:
     _rclone("copy", "--exclude", f"/{MANIFEST}", str(backup), target)
     _rclone("copyto", str(backup / MANIFEST), f"{target}/{MANIFEST}")
     _rclone("check", str(backup), target)
-    gone = superseded(names(remote), keep)
+    gone = [name for name in superseded(names(remote), keep) if name != backup.name]
     for name in gone:
         _rclone("deletefile", f"{remote}/{name}/{MANIFEST}")
         _rclone("purge", f"{remote}/{name}")

@@ -173,8 +173,14 @@ def superseded(names: list[str], keep: int | None) -> list[str]:
     return dated[: max(len(dated) - keep, 0)] if keep is not None else []
 
 
-def prune(root: Path, keep: int | None, *, now_s: float | None = None) -> list[str]:
+def prune(root: Path, keep: int | None, *, spare: str = "", now_s: float | None = None) -> list[str]:
     """Remove finished backups beyond the newest ``keep``, and what interrupted ones left; return their names.
+
+    Args:
+        root: the directory of backups.
+        keep: how many stay; None for all.
+        spare: the name of one that stays, whatever the clock said when it was made.
+        now_s: the time, for tests.
 
     Raises:
         OSError: one can't be removed.
@@ -187,7 +193,8 @@ def prune(root: Path, keep: int | None, *, now_s: float | None = None) -> list[s
         and _NAME.fullmatch(path.name.removesuffix(PARTIAL))
         and now_s - path.stat().st_mtime > ABANDONED_S
     ]
-    gone = superseded([path.name for path in complete(root)], keep) + sorted(left)
+    old = [name for name in superseded([path.name for path in complete(root)], keep) if name != spare]
+    gone = old + sorted(left)
     for name in gone:
         # Without its manifest it is no backup any more, should the removal be interrupted.
         (root / name / MANIFEST).unlink(missing_ok=True)

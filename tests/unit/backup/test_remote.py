@@ -22,6 +22,30 @@ def test_a_missing_rclone_is_named_with_what_to_install(
         remote.names("nas:backups")
 
 
+def test_the_latest_of_here_and_the_remote_is_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A controller that was away for a while has older ones than another one has made since."""
+    first, second = made(tmp_path / "here"), made(tmp_path / "there", NOW + timedelta(days=1))
+    there = [first.name]
+    monkeypatch.setattr(remote, "names", lambda _: there)
+    monkeypatch.setattr(remote, "receive", lambda *_: second)
+    options = {"state": "verified", "cluster": "lab", "remote": "nas:", "name": "", "dir": str(first.parent)}
+    verify = load_module("backup_set").run
+    assert verify(options, check=False)["path"] == str(first)
+    there.append(second.name)
+    assert verify(options, check=False)["path"] == str(second)
+    assert verify({**options, "name": first.name}, check=False)["path"] == str(first)
+
+
+def test_a_remote_that_is_away_is_said_with_what_there_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    backup = made(tmp_path / "here")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    options = {"state": "verified", "cluster": "lab", "remote": "nas:", "name": "", "dir": str(backup.parent)}
+    with pytest.raises(BackupError, match=f"remote has a later backup.*-e backup={backup.name}"):
+        load_module("backup_set").run(options, check=False)
+
+
 needs_rclone = pytest.mark.skipif(
     shutil.which("rclone") is None, reason="rclone is optional and not installed"
 )

@@ -99,6 +99,17 @@ def test_the_newest_are_kept_and_what_an_interrupted_one_left_goes_a_day_later(t
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([paths[2].name, paths[3].name, "mine"])
 
 
+def test_what_was_just_made_stays_also_when_the_clock_was_set_back(tmp_path: Path) -> None:
+    for day in range(2):
+        made(tmp_path, NOW + timedelta(days=day))
+    begun = sets.begin(tmp_path, now=NOW - timedelta(days=900))
+    (begun / "postgres").write_text("rows")
+    options = {"state": "finished", "dir": str(tmp_path), "path": str(begun), "cluster": "lab", "parts": {}}
+    result = load_module("backup_set").run({**options, "keep": 2, "remote": ""}, check=False)
+    assert sets.verify(Path(result["path"])).cluster == "lab"
+    assert result["removed"] == []
+
+
 @given(
     st.lists(st.integers(min_value=0, max_value=10**6), unique=True),
     st.integers(min_value=1, max_value=20),
