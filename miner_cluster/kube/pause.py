@@ -1,4 +1,7 @@
-"""No worker runs for a while: their numbers become 0, are kept where they were, and come back."""
+"""No worker runs for a while: their numbers become 0, are kept where they were, and come back.
+
+Numbers that KEDA sets it must leave alone meanwhile, or it would start workers at once.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,8 @@ ANNOTATION = "data-miner/replicas-before-pause"
 
 _MANAGER = "data-miner-pause"
 _KINDS = ("StatefulSet", "Deployment")
+#: asks KEDA to have so many pods, whatever waits
+_KEDA, KEDA_ANNOTATION = "keda.sh/v1alpha1", "autoscaling.keda.sh/paused-replicas"
 
 
 def pause(api: Api, namespace: str, *, timeout_s: float, waiting: Wait, check: bool = False) -> list[str]:
@@ -27,6 +32,8 @@ def pause(api: Api, namespace: str, *, timeout_s: float, waiting: Wait, check: b
     running = [workload for workload in found if workload["spec"].get("replicas", 1)]
     if check:
         return [title(workload) for workload in running]
+    for scaler in _scalers(api, namespace):
+        _annotate(api, scaler, {KEDA_ANNOTATION: "0"})
     for workload in running:
         _patch(api, workload, replicas=0, before=str(workload["spec"].get("replicas", 1)))
     while left := [pod for workload in found for pod in pods_of(api, workload)]:
@@ -49,18 +56,26 @@ def resume(api: Api, namespace: str, *, check: bool = False) -> list[str]:
     paused = [workload for workload in workers(api, namespace) if ANNOTATION in _annotations(workload)]
     for workload in paused if not check else ():
         _patch(api, workload, replicas=int(_annotations(workload)[ANNOTATION]), before=None)
+    for scaler in _scalers(api, namespace) if not check else ():
+        if KEDA_ANNOTATION in _annotations(scaler):
+            _annotate(api, scaler, {KEDA_ANNOTATION: None})
     return [title(workload) for workload in paused]
 
 
 def workers(api: Api, namespace: str) -> list[Object]:
     """Return our workers' workloads; none where the namespace is not there yet."""
+    return [workload for kind in _KINDS for workload in _list(api, namespace, "apps/v1", kind)]
+
+
+def _scalers(api: Api, namespace: str) -> list[Object]:
+    """Return what has KEDA set our workers' numbers; none where the cluster has no KEDA."""
+    return _list(api, namespace, _KEDA, "ScaledObject") if api.knows(_KEDA, "ScaledObject") else []
+
+
+def _list(api: Api, namespace: str, api_version: str, kind: str) -> list[Object]:
     selector = f"{OURS},app.kubernetes.io/component=worker"
     try:
-        return [
-            workload
-            for kind in _KINDS
-            for workload in api.list("apps/v1", kind, namespace, labelSelector=selector)
-        ]
+        return api.list(api_version, kind, namespace, labelSelector=selector)
     except ApiError as error:
         if error.status != NOT_FOUND:
             raise
@@ -68,9 +83,13 @@ def workers(api: Api, namespace: str) -> list[Object]:
 
 
 def _patch(api: Api, workload: Object, *, replicas: int, before: str | None) -> None:
-    meta = workload["metadata"]
-    path = api.resource(workload["apiVersion"], workload["kind"]).path(meta["namespace"], meta["name"])
-    body = {"metadata": {"annotations": {ANNOTATION: before}}, "spec": {"replicas": replicas}}
+    _annotate(api, workload, {ANNOTATION: before}, spec={"replicas": replicas})
+
+
+def _annotate(api: Api, obj: Object, annotations: dict[str, str | None], **more: Object) -> None:
+    meta = obj["metadata"]
+    path = api.resource(obj["apiVersion"], obj["kind"]).path(meta["namespace"], meta["name"])
+    body = {"metadata": {"annotations": annotations}, **more}
     api.call("PATCH", path, body, content=MERGE_PATCH, fieldManager=_MANAGER)
 
 

@@ -23,6 +23,7 @@ NAMESPACED = {
     "Event": ("v1", "events"),
     "PodDisruptionBudget": ("policy/v1", "poddisruptionbudgets"),
     "NetworkPolicy": ("networking.k8s.io/v1", "networkpolicies"),
+    "ScaledObject": ("keda.sh/v1alpha1", "scaledobjects"),
 }
 
 

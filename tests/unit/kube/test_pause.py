@@ -8,7 +8,7 @@ import pytest
 
 from miner_cluster.kube.api import KubeError
 from miner_cluster.kube.jobs import as_new, run_again
-from miner_cluster.kube.pause import ANNOTATION, pause, resume
+from miner_cluster.kube.pause import ANNOTATION, KEDA_ANNOTATION, pause, resume
 from miner_cluster.kube.waiting import Wait
 from tests.unit.kube.conftest import obj
 from tests.unit.kube.fake_api import FakeApi
@@ -76,6 +76,41 @@ def test_check_mode_changes_nothing(api: FakeApi) -> None:
     before = replicas(api)
     assert len(pause(api, "data-miner", timeout_s=1, waiting=QUICK, check=True)) == 2
     assert replicas(api) == before
+
+
+class WithKeda(FakeApi):
+    """A cluster that has KEDA, which starts pods where nobody keeps it from doing so."""
+
+    def knows(self, api_version: str, kind: str) -> bool:
+        return True
+
+    def raw(self, method: str, path: str, body: object = None, *, content: str = "", **query: str) -> bytes:
+        answer = super().raw(method, path, body, content=content, **query)
+        scaled = self.objects["/apis/keda.sh/v1alpha1/namespaces/data-miner/scaledobjects/extract-worker"]
+        worker = self.objects["/apis/apps/v1/namespaces/data-miner/deployments/extract-worker"]
+        if (
+            KEDA_ANNOTATION not in scaled["metadata"].get("annotations", {})
+            and not worker["spec"]["replicas"]
+        ):
+            worker["spec"]["replicas"] = 1
+        return answer
+
+
+@pytest.mark.parametrize("before", [0, 2])
+def test_keda_starts_nothing_meanwhile_and_again_afterwards(before: int) -> None:
+    scaled = obj("ScaledObject", "extract-worker")
+    scaled["apiVersion"] = "keda.sh/v1alpha1"
+    api = WithKeda(workload("Deployment", "extract-worker", before), scaled)
+    pause(api, "data-miner", timeout_s=1, waiting=QUICK, check=True)
+    assert not [path for method, path, _ in api.requests if method == "PATCH"]
+    pause(api, "data-miner", timeout_s=1, waiting=QUICK)
+    assert replicas(api) == {"extract-worker": 0}
+    api.list("v1", "Pod", "data-miner")
+    assert replicas(api) == {"extract-worker": 0}
+    resume(api, "data-miner")
+    api.list("v1", "Pod", "data-miner")
+    assert replicas(api) == {"extract-worker": before or 1}
+    assert not [o for o in api.objects.values() if KEDA_ANNOTATION in o["metadata"].get("annotations", {})]
 
 
 def test_pods_that_do_not_end_are_named(api: FakeApi) -> None:
