@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pty
 import select
@@ -56,13 +55,15 @@ def at_a_terminal(question: str, typed: str, *arguments: str) -> Run:
         os.chdir(CHECKOUT)
         os.execve(program, [program, *arguments], {**os.environ, "ANSIBLE_NOCOLOR": "1"})  # noqa: S606
     output, answered = b"", False
-    with contextlib.suppress(OSError):  # the terminal is closed with the program
-        while select.select([terminal], [], [], TERMINAL_TIMEOUT_S)[0] and (part := os.read(terminal, 4096)):
-            output += part
+    try:
+        while select.select([terminal], [], [], TERMINAL_TIMEOUT_S)[0]:
+            output += os.read(terminal, 4096)
             if not answered and question.encode() in output:
                 os.write(terminal, typed.encode())
                 answered = True
-    os.kill(pid, signal.SIGKILL)  # where it still waits for something
+        os.kill(pid, signal.SIGKILL)  # it waits for something else
+    except OSError:
+        pass  # the program has ended, and its terminal with it
     os.close(terminal)
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     return Run(code=code, output=output.decode().replace("\r", ""))
