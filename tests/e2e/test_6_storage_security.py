@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -124,24 +125,65 @@ except OSError:
 """
 
 
+@pytest.fixture(scope="module")
+def stranger(deployed: tuple[Lab, Any]) -> Iterator[Callable[..., str]]:
+    """Runs a program in a pod of a namespace without policies, so that the storage's own must refuse."""
+    lab, _ = deployed
+    worker = lab.get("deploy", "extract-worker", "-n", "data-miner")["spec"]["template"]["spec"]
+    name, image = "storage-stranger", worker["containers"][0]["image"]
+    lab.kubectl(
+        *("run", name, "-n", "default", f"--image={image}", "--image-pull-policy=Never", "--restart=Never"),
+        *("--command", "--", "sleep", "1800"),
+    )
+    try:
+        lab.kubectl("wait", f"pod/{name}", "-n", "default", "--for=condition=Ready", "--timeout=60s")
+        yield lambda *argv: lab.kubectl("exec", "-n", "default", name, "--", *argv).strip()
+    finally:
+        lab.kubectl("delete", "pod", name, "-n", "default", "--grace-period=1")
+
+
 @pytest.mark.parametrize(("method", "whom", "path"), REQUESTS)
 def test_a_pod_of_another_namespace_gets_nothing(
-    lab: Lab, target: dict[str, str], method: str, whom: tuple[str, int], path: str
+    stranger: Callable[..., str], target: dict[str, str], method: str, whom: tuple[str, int], path: str
 ) -> None:
-    asked = ("python", "-c", REQUEST, method, url(target, whom, path))
-    answer = lab.kubectl(
-        "exec", "-n", "data-miner", "deploy/extract-worker", "-c", "extract", "--", *asked
-    ).strip()
-    assert answer == NO_CONNECTION
+    assert stranger("python", "-c", REQUEST, method, url(target, whom, path)) == NO_CONNECTION
 
 
-def test_weed_shell_without_our_certificate_sees_nothing_from_its_own_machine(
-    lab: Lab, target: dict[str, str]
+CONNECT = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=4).close()
+    print("connected")
+except OSError:
+    print("000")
+"""
+
+
+@pytest.mark.parametrize("whom", [MASTER, FILER, VOLUME])
+def test_neither_another_namespace_nor_another_machine_reaches_grpc(
+    lab: Lab, stranger: Callable[..., str], target: dict[str, str], whom: tuple[str, int]
+) -> None:
+    """What `weed shell` and the servers among themselves use."""
+    own = target["volume_node"] if whom == VOLUME else target["server_node"]
+    other = next(name for name in lab.nodes() if name != own)
+    address, port = target[whom[0]], str(whom[1] + 10_000)
+    assert stranger("python", "-c", CONNECT, address, port) == NO_CONNECTION
+    tried = f"python3 -c {shlex.quote(CONNECT)} {address} {port}"
+    assert lab.ssh(other, tried).stdout.strip() == NO_CONNECTION
+    # From its own machine it connects, so the address is right; what it is told there see below.
+    assert lab.ssh(own, tried).stdout.strip() == "connected"
+
+
+@pytest.mark.parametrize("own_machine", [True, False])
+def test_weed_shell_without_our_certificate_sees_nothing(
+    lab: Lab, target: dict[str, str], own_machine: bool
 ) -> None:
     """The program is there, in the image; without /etc/seaweedfs it has no certificate."""
-    node = target["server_node"]
-    find = "find /proc/*/root/usr/bin/weed -maxdepth 0 2>/dev/null | head -1"
-    script = f"(echo volume.list; sleep 3) | timeout 10 $({find}) shell -master={target['master-0']}:9333"
+    server = target["server_node"]
+    node = server if own_machine else next(name for name in lab.nodes() if name != server)
+    weed = "$(find /proc/*/root/usr/bin/weed -maxdepth 0 2>/dev/null | head -1)"
+    assert "version" in lab.ssh(node, f"{weed} version").stdout
+    script = f"(echo volume.list; sleep 3) | timeout 10 {weed} shell -master={target['master-0']}:9333"
     printed = lab.ssh(node, f"cd /tmp && {script}").stdout
     assert "DataNode" not in printed
 
