@@ -169,6 +169,18 @@ class DownloadConfig(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _the_proxy_needs_no_password(self) -> Self:
+        """Configurations are in a ConfigMap, in the database, and part of each exported dataset."""
+        if self.proxy is not None and "@" in urlsplit(self.proxy).netloc:
+            raise _misfit(
+                "holds a login, which all who read the configuration would see",
+                below=("proxy",),
+                because=("download", "proxy"),
+                hint="set DOWNLOAD_PROXY in .env instead",
+            )
+        return self
+
 
 class ExtractConfig(Section):
     """Which frames to cut from a video. Every key is part of the parameters hash of its frames."""
@@ -240,7 +252,8 @@ class DetectConfig(Section):
 class QueueConfig(Section):
     """How items are leased and retried."""
 
-    lease_s: Seconds
+    lease_s: Annotated[float, Field(gt=0, le=1200)]
+    """Shorter than files are kept of which no result speaks yet."""
     heartbeat_s: Seconds
     poll_s: Seconds
     batch_size: Count

@@ -44,7 +44,7 @@ _DIGITS = 18
 _LARGEST_FORM = 64 << 10
 #: whoever guesses the token waits this long for each guess
 _WRONG_S = 1.0
-_SEE_OTHER, _FORBIDDEN, _NOT_FOUND, _TOO_LARGE, _AWAY = 303, 403, 404, 413, 503
+_SEE_OTHER, _BAD, _FORBIDDEN, _NOT_FOUND, _TOO_LARGE, _AWAY = 303, 400, 403, 404, 413, 503
 
 
 def make_app(reader: Reader, access: Access) -> Starlette:
@@ -227,8 +227,10 @@ class Pages:
             if item:
                 ids = [int(item)] if item.isdecimal() and len(item) <= _DIGITS else []
                 page.retry_items(connection, config.project, ids)
+            elif stage and stage not in set(Stage):
+                raise HTTPException(_BAD, f"There is no stage {stage}")
             else:
-                leases.retry(connection, config.project, Stage(stage) if stage in set(Stage) else None)
+                leases.retry(connection, config.project, Stage(stage) if stage else None)
 
     async def _changing(self, request: Request) -> dict[str, str]:
         """Return the form of a request that may change something."""

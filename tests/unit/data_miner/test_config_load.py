@@ -70,12 +70,18 @@ def test_null_means_no_limit() -> None:
         ("queue: {heartbeat_s: 50}\n", "o.yaml:2:9: queue.heartbeat_s: 50 is more than half of lease_s (60)"),
         ("download: {blocked_hashtag_patterns: ['(']}\n", "is not a regular expression"),
         ("urls: [ftp://x]\n", "urls[0]: should be a URL with http:// or https://; found 'ftp://x'"),
+        ("queue: {lease_s: 1201}\n", "queue.lease_s: should be less than or equal to 1200"),
+        ("download: {proxy: 'http://me:secret@x:1'}\n", "o.yaml:2:12: download.proxy: holds a login"),
         ("filter: 3\n", "filter: should be a mapping (lines of `key: value`); found 3"),
         ("stages: [search, download, extract, filter]\n", "o.yaml:2:1: filter.positive_prompts: is empty"),
     ],
 )
 def test_a_bad_value_is_named_with_its_place(text: str, expected: str) -> None:
     assert expected in refusal(text)
+
+
+def test_a_password_that_is_refused_is_not_shown() -> None:
+    assert "secret" not in refusal("download: {proxy: 'socks5://me:secret@x:1'}\n")
 
 
 def test_a_missing_project_is_said_plainly() -> None:
