@@ -9,7 +9,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from data_miner.errors import ConfigError
@@ -160,13 +160,6 @@ def test_only_the_mount_is_privileged_and_nothing_gets_a_service_account_token(
                 assert context["allowPrivilegeEscalation"] is False
                 assert template["spec"]["securityContext"]["runAsNonRoot"] is True
                 assert template["spec"]["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-
-
-def test_the_storage_alone_is_spared_when_a_machine_runs_short(rendered: list[dict[str, Any]]) -> None:
-    """The kubelet evicts from a full disk, the kernel kills when memory is gone: never what holds files."""
-    for path, template in templates(rendered).items():
-        spared = template["spec"].get("priorityClassName") == "system-node-critical"
-        assert spared is path.startswith("seaweedfs/"), path
 
 
 def test_every_pod_is_of_an_account_of_its_namespace_that_has_no_token(
@@ -373,7 +366,6 @@ def test_servers_are_told_their_racks(render: Render, load: Load) -> None:
     assert not [argument for argument in untold if argument.startswith(("-rack", "-dataCenter"))]
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**8), st.integers(1, 30_000))
 def test_volumes_never_exceed_the_limit_and_waste_less_than_one(limit: int, size: int) -> None:
     node = lab().nodes["lab-server"].model_copy(update={"disk_limit_mb": limit})
