@@ -11,8 +11,9 @@ description:
     to the others while writers go on, lets them leave, and marks their StatefulSets, which M(kube_rollout)
     then deletes. Fails before anything is moved when the volumes do not fit elsewhere, or a server does not
     answer.
+  - Refuses more copies of each file where there is no room for those of the files that are there.
   - Lets a server serve again that was emptied by an earlier run and is in the configuration again.
-  - An interrupted run is finished by the next. Where nothing is to be done it takes one request.
+  - An interrupted run is finished by the next. Where nothing is to be done it takes two requests.
 options:
   cluster:
     description: The variable C(cluster) of the inventory.
@@ -55,10 +56,13 @@ from typing import Any
 
 from ansible.utils.display import Display
 
-from miner_cluster.cluster import as_cluster
+from miner_cluster.cluster import Cluster, as_cluster
 from miner_cluster.kube.api import Api, KubeError
-from miner_cluster.seaweedfs.leaving import Departure, find
+from miner_cluster.manifests_storage import volume_count
+from miner_cluster.seaweedfs.leaving import Departure, find, replication_in_use
+from miner_cluster.seaweedfs.replication import copies
 from miner_cluster.seaweedfs.shell import WeedShell
+from miner_cluster.seaweedfs.topology import name_of, no_room_for_copies
 
 ARGUMENTS: dict[str, Any] = {
     "cluster": {"type": "dict", "required": True},
@@ -87,6 +91,9 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
         replication=cluster.replication,
         lost={f"volume-{name}" for name in params["lost"]},
     )
+    in_use = replication_in_use(api, namespace)
+    if in_use and copies(cluster.replication) > copies(in_use):
+        _refuse_copies(cluster, departure.shell)
     moved, message = 0, ""
     if sets.leaving and check:
         message = departure.planned(sets.leaving)
@@ -101,3 +108,20 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
         "moved": moved,
         "msg": message,
     }
+
+
+def _refuse_copies(cluster: Cluster, shell: WeedShell) -> None:
+    """Check that there is room for more copies of what is there.
+
+    Raises:
+        KubeError: there is not, or SeaweedFS can't be asked.
+    """
+    servers = shell.servers()
+    known = {name_of(address) for address in servers}
+    joining = [node for name, node in cluster.nodes.items() if f"volume-{name}" not in known]
+    if any(node.disk_limit_mb == 0 for node in joining):
+        return
+    size_mb = cluster.seaweedfs.volume_size_limit_mb
+    coming = sum(volume_count(node, size_mb) for node in joining)
+    if refused := no_room_for_copies(servers.values(), cluster.replication, coming=coming):
+        raise KubeError(refused)

@@ -28,6 +28,7 @@ _REPAIR_S = 3600.0
 _LEAVE_S = 60.0
 #: marks a server that will never answer again; others are marked with the container that was emptied
 _GIVEN_UP = "lost"
+_REPLICATION = "-defaultReplication="
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +78,19 @@ def _container(api: Api, pod: str) -> str:
             raise
         return ""
     return str(states[0].get("containerID", ""))
+
+
+def replication_in_use(api: Api, namespace: str) -> str:
+    """Return the replication that the master was started with; nothing where there is none yet."""
+    try:
+        found = api.call("GET", api.resource("apps/v1", "StatefulSet").path(namespace, "master"))
+    except ApiError as error:
+        if error.status != NOT_FOUND:
+            raise
+        return ""
+    command = found["spec"]["template"]["spec"]["containers"][0].get("command", [])
+    told = (argument for argument in command if argument.startswith(_REPLICATION))
+    return next(told, "").removeprefix(_REPLICATION)
 
 
 @dataclass(frozen=True, kw_only=True)

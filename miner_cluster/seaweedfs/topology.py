@@ -165,6 +165,32 @@ def no_room(servers: Iterable[Server], leaving: Collection[str], found: Moves) -
     )
 
 
+def no_room_for_copies(servers: Iterable[Server], wanted: str, *, coming: int) -> str:
+    """Say with the numbers that more copies would not fit; nothing where they do.
+
+    They would take the last free volumes, and then nothing could be written any more.
+
+    Args:
+        servers: all of them.
+        wanted: the replication that is to be.
+        coming: how many volumes servers take that are only about to join.
+    """
+    known = list(servers)
+    held: dict[int, int] = {}
+    for server in known:
+        for volume in server.volumes:
+            held[volume.id] = held.get(volume.id, 0) + 1
+    missing = sum(max(0, replication.copies(wanted) - count) for count in held.values())
+    free = sum(max(0, server.free) for server in known) + coming
+    if missing < free or not missing:
+        return ""
+    return (
+        f"replication {wanted} needs {missing} volumes more for copies of what is there, and {free} are "
+        "free. Nothing was changed. Raise disk_limit_mb, add a node or delete files, or keep fewer copies: "
+        "seaweedfs.replication in cluster_config.yaml"
+    )
+
+
 def name_of(address: str) -> str:
     """Return the StatefulSet's name of a server's address, volume-NAME-0.volume-NAME.NAMESPACE:PORT."""
     return address.split(".")[1] if address.count(".") > 1 else address

@@ -9,7 +9,7 @@ import pytest
 
 from miner_cluster.kube.api import KubeError, Object
 from miner_cluster.kube.prune import EMPTIED
-from miner_cluster.seaweedfs.leaving import Departure, find
+from miner_cluster.seaweedfs.leaving import Departure, find, replication_in_use
 from miner_cluster.seaweedfs.replication import place
 from miner_cluster.seaweedfs.shell import WeedShell
 from miner_cluster.seaweedfs.topology import Server, Volume, name_of
@@ -249,6 +249,35 @@ def test_where_all_servers_are_wanted_nothing_is_asked_of_seaweedfs(api: Cluster
     sets = find(api, NAMESPACE, set(NAMES))
     assert (sets.leaving, sets.returned) == ({}, {})
     assert storage.done == []
+
+
+def test_the_replication_in_use_is_what_the_master_was_started_with(api: Cluster) -> None:
+    assert replication_in_use(api, NAMESPACE) == ""
+    command = ["weed", "master", "-defaultReplication=001", "-telemetry=false"]
+    master = obj("StatefulSet", "master", spec={"template": {"spec": {"containers": [{"command": command}]}}})
+    assert replication_in_use(FakeApi(master), NAMESPACE) == "001"
+
+
+def test_more_copies_than_fit_are_refused_before_anything_changes(
+    api: Cluster, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = load_module("storage_servers")
+    command = ["weed", "master", "-defaultReplication=000"]
+    master = obj("StatefulSet", "master", spec={"template": {"spec": {"containers": [{"command": command}]}}})
+    api.objects[api.path(master)] = master
+    for name in NAMES:
+        storage.all[name].slots = 1
+    storage.put(1, "volume-one", replication="000")
+    storage.put(2, "volume-two", replication="000")
+    nodes = {name.removeprefix("volume-"): next(iter(lab().nodes.values())) for name in NAMES}
+    seaweedfs = lab().seaweedfs.model_copy(update={"namespace": NAMESPACE})
+    cluster = lab().model_copy(update={"nodes": nodes, "seaweedfs": seaweedfs}).plain()
+    monkeypatch.setattr(loaded, "Api", lambda _: api)
+    monkeypatch.setattr(loaded, "WeedShell", lambda **_: storage)
+    with pytest.raises(KubeError, match=r"replication 001 needs 2 volumes more.*and 1 are free"):
+        loaded.run({"cluster": cluster, "lost": []}, check=False)
+    storage.all["volume-three"].slots = 9
+    assert loaded.run({"cluster": cluster, "lost": []}, check=False)["changed"] is False
 
 
 def test_a_machine_of_the_file_is_not_given_up() -> None:

@@ -17,6 +17,7 @@ from miner_cluster.seaweedfs.topology import (
     differing,
     name_of,
     no_room,
+    no_room_for_copies,
     parse,
     plan_moves,
 )
@@ -73,6 +74,20 @@ def test_what_finds_no_place_is_told_with_the_numbers() -> None:
         "3 volumes must leave volume-three, and 2 of them, 2 MB, find no place; free volumes elsewhere: "
         "volume-one 1, volume-two 0"
     )
+
+
+def test_more_copies_are_refused_where_they_would_take_the_last_free_volumes() -> None:
+    servers = [server(ONE, 3, volume(1), volume(2)), server(TWO, 2, volume(3))]
+    assert no_room_for_copies(servers, "000", coming=0) == ""
+    refused = no_room_for_copies(servers, "001", coming=0)
+    assert "replication 001 needs 3 volumes more for copies of what is there, and 2 are free" in refused
+    assert "Nothing was changed" in refused
+    assert no_room_for_copies(servers, "001", coming=2) == ""
+
+
+def test_copies_that_are_there_need_no_room_again() -> None:
+    servers = [server(ONE, 1, volume(1)), server(TWO, 1, volume(1))]
+    assert no_room_for_copies(servers, "001", coming=0) == ""
 
 
 def test_copies_stay_in_different_racks() -> None:
