@@ -28,6 +28,7 @@ from miner_cluster.storage_security import secret_name
 from tests.unit.cluster.conftest import GOOD, Load, Render, lab
 
 KUBERNETES = lab().k3s_version.removeprefix("v").rpartition(".")[0]
+NODE = lab().nodes["lab-server"]
 IMAGES = {
     "data-miner:lab": "sha256:" + "a" * 64,
     "lab.local/seaweedfs:4.48": "sha256:" + "b" * 64,
@@ -337,6 +338,13 @@ def master(rendered: list[dict[str, Any]]) -> tuple[list[str], dict[str, str]]:
     return found["command"], {entry["name"]: entry["value"] for entry in found["env"]}
 
 
+def test_a_full_disk_evicts_no_pod_of_the_storage(rendered: list[dict[str, Any]]) -> None:
+    storage = {path: one for path, one in templates(rendered).items() if path.startswith("seaweedfs/")}
+    assert len(storage) == 6
+    for template in storage.values():
+        assert template["spec"]["priorityClassName"].startswith("system-")
+
+
 def test_three_nodes_keep_two_copies_and_two_nodes_one(render: Render, load: Load) -> None:
     assert "-defaultReplication=001" in master(render(load(GOOD), "seaweedfs"))[0]
     two = GOOD.replace("    three: {ip: 192.0.2.3, role: worker, storage_only: true}\n", "")
@@ -368,7 +376,7 @@ def test_servers_are_told_their_racks(render: Render, load: Load) -> None:
 
 @given(st.integers(0, 10**8), st.integers(1, 30_000))
 def test_volumes_never_exceed_the_limit_and_waste_less_than_one(limit: int, size: int) -> None:
-    node = lab().nodes["lab-server"].model_copy(update={"disk_limit_mb": limit})
+    node = NODE.model_copy(update={"disk_limit_mb": limit})
     count = volume_count(node, size)
     assert count * size <= limit < (count + 1) * size
 
