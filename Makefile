@@ -86,10 +86,10 @@ e2e: venv ## Build a lab, deploy, break one thing per component, run molecule, t
 	scripts/e2e
 
 .PHONY: soak
-soak: venv ## The long fault and interruption runs
+soak: venv ## Every fault and interruption, the long ones too, with figures
 	scripts/bootstrap lab
 	python -m pytest -v -s tests/unit tests/integration -m soak
-	python -m pytest -v tests/e2e -m soak
+	python -m pytest -v -s tests/e2e -m ""
 
 .PHONY: lock
 lock: venv ## Write the lock files anew from pyproject.toml

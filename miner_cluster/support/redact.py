@@ -20,8 +20,15 @@ _LOOKS = (
     re.compile(r"\bhf_[A-Za-z0-9]{8,}"),
     re.compile(r"\beyJ[\w-]{6,}\.[\w-]{8,}\.[\w-]+"),
     re.compile(r"(?<=://)[^\s/:@]+:[^\s/@]+(?=@)"),
-    re.compile(r"(?i)\b(?<=password[=:])\s*[^\s,;}\"']+"),
     re.compile(r"(?i)(?<=bearer )[\w.~+/=-]{8,}"),
+)
+
+
+#: a setting that is called like one, in YAML, JSON, a command or an address of rclone's
+_SETTING = re.compile(
+    r"""((?:password|passwd|\bpass|secret|\btoken|access_key)["']?\s{0,3}[=:]\s{0,3}["']?)"""
+    r"""[^\s,;{}\[\]"'][^\s,;}"']{3,}""",
+    re.IGNORECASE,
 )
 
 
@@ -40,7 +47,7 @@ class Redactor:
             text = self._known.sub(REMOVED, text)
         for pattern in _LOOKS:
             text = pattern.sub(REMOVED, text)
-        return text
+        return _SETTING.sub(rf"\g<1>{REMOVED}", text)
 
 
 def forms(secret: str) -> set[str]:

@@ -90,6 +90,34 @@ def test_what_looks_like_a_secret_goes_though_nobody_knows_it(secret: str) -> No
     assert Redactor([]).clean(f"x {secret} y") == f"x {REMOVED} y"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "password: {}",
+        "PGPASSWORD={} psql",
+        '{{"password": "{}"}}',
+        "remote: ':sftp,host=h,pass={},user=u:backups'",
+        "  secret_access_key = {}",
+        'token: "{}"',
+    ],
+)
+def test_what_is_called_like_a_secret_goes_whatever_it_is(text: str) -> None:
+    assert Redactor([]).clean(text.format("hunter22")) == text.format(REMOVED)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"secret": {"secretName": "postgres"}',
+        '"automountServiceAccountToken": false, "hf_token": true',
+        'volume "x": secret "postgres" not found',
+        "bypass: always",
+    ],
+)
+def test_what_only_speaks_of_secrets_stays(text: str) -> None:
+    assert Redactor([]).clean(text) == text
+
+
 def test_passwords_in_urls_and_settings_go_and_words_stay() -> None:
     clean = Redactor(["postgres", "x"]).clean
     assert clean("postgresql://postgres:hunter22@db:5432/x") == f"postgresql://{REMOVED}@db:5432/x"
