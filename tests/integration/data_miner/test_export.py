@@ -6,7 +6,9 @@ import io
 import json
 import re
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -14,6 +16,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from data_miner.config import AppConfig
+from data_miner.dataset.documents import card
 from data_miner.dataset.export import export
 from data_miner.dataset.formats import Format
 from data_miner.dataset.gather import Dataset, gather
@@ -91,6 +94,28 @@ def test_the_card_names_sources_models_thresholds_and_configuration(
         assert said in text
     assert "not stated by the site" in text
     assert "positive_prompts" in (directory / "config.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("extract", "said"),
+    [
+        ({"mode": "fps", "fps": 0.5, "min_difference": 0}, "Cut: 0.5 a second, at most 3600 of a video.\n- "),
+        ({"mode": "keyframes"}, "Cut: every key frame, at most"),
+        (
+            {"mode": "scenes", "scene_change": 0.2},
+            "Cut: the first frame of each scene, where the picture changes by 0.2,",
+        ),
+        (
+            {"min_difference": 0.05},
+            "of a video. One that differs by less than 0.05 from one of the last is left out.\n- ",
+        ),
+    ],
+)
+def test_the_card_says_how_frames_were_cut(
+    pipeline: Pipeline, dataset: Dataset, extract: dict[str, Any], said: str
+) -> None:
+    config = pipeline.config(**settings(extract={"fps": 1, **extract}))
+    assert said in card(replace(dataset, config=config))
 
 
 def test_pictures_are_links_unless_copies_are_wanted(
