@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psycopg
+
 from data_miner.config import AppConfig, Stage
 from data_miner.db.connect import Connection, DatabaseAwayError
 from data_miner.db.migrate import SchemaMissingError
@@ -157,6 +159,9 @@ class Worker:
         except StaleError:
             logger.info("Result out of date: again", extra={"action": "item_stale", **extra})
             return self._one(item, function)
+        except (psycopg.Error, ValueError) as error:  # a value that the database does not take
+            self._failed(item, error, extra)
+            return None
         if finished is None or item.id not in finished:
             logger.warning("Result refused: the lease ran out", extra={"action": "lease_lost", **extra})
             return None

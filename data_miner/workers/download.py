@@ -85,7 +85,9 @@ def run(job: Job) -> Outcome:
 
     info, file, skipped = fetch.download(url, job.workspace(), config, accept=accept, tick=job.tick)
     if file is None:
-        return Outcome(result={"title": info.get("title")}, skipped=skipped)
+        return Outcome(
+            result={"title": kept_metadata(info).get("title")}, skipped=storable(skipped or "not wanted")
+        )
     stored = job.store.add_video(file, extension=video_extension(file), tick=job.tick)
     video = VideoFound(
         sha256=stored.sha256,

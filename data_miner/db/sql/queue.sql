@@ -27,6 +27,7 @@ WITH new AS (
         WHERE (item.project, item.stage, item.key, item.params_hash)
             = (new.project, new.stage, new.key, new.params_hash)
     )
+    ORDER BY project, stage, key, params_hash  -- the same for all, so that none of them wait for each other
     ON CONFLICT (project, stage, key, params_hash) DO NOTHING
     RETURNING id
 )

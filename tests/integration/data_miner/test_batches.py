@@ -42,6 +42,7 @@ def work(database: str, db: Connection, tmp_path: Path) -> Work:
         thread = threading.Thread(target=Worker(process, "test", [(Stage.DOWNLOAD, function)]).run)
         thread.start()
         while db.execute(CLAIMABLE).fetchall():
+            assert thread.is_alive()
             time.sleep(0.02)
         process.request_stop()
         thread.join()
@@ -83,3 +84,23 @@ def test_an_item_that_was_tried_before_is_worked_on_alone(db: Connection, work: 
 
     work(look)
     assert held == [(2, 1), (1, 3), (1, 2), (1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason"),
+    [
+        (Outcome(result={"title": "a\0b"}), "u0000"),
+        (Outcome(skipped="a\0b"), "NUL"),
+        (Outcome(result={"title": "\ud800"}), "Unicode"),
+        (Outcome(result={"seconds": float("nan")}), "NaN"),
+    ],
+)
+def test_what_the_database_does_not_take_fails_its_item_and_no_worker(
+    db: Connection, work: Work, outcome: Outcome, reason: str
+) -> None:
+    add_items(db, 2)
+    work(lambda job: outcome if job.item.key == "a0" else Outcome())
+    assert states(db) == {"a0": "dead", "a1": "done"}
+    (row,) = db.execute("SELECT attempts, error FROM item WHERE key = 'a0'").fetchall()
+    assert row["attempts"] == make_config().queue.max_attempts
+    assert reason in row["error"]

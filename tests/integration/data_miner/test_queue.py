@@ -48,6 +48,13 @@ def test_adding_an_item_again_changes_nothing(db: Connection) -> None:
     assert (add_items(db, 3), add_items(db, 4)) == (3, 1)
 
 
+def test_items_that_are_added_together_keep_the_order_of_their_keys(db: Connection) -> None:
+    keys = [f"k{number:03}" for number in range(200)]
+    add_items(db, 1)
+    enqueue(db, [NewItem(project="p", stage=Stage.DOWNLOAD, key=key) for key in reversed(keys)])
+    assert [item.key for item in take(db, 999)] == ["a0", *keys]
+
+
 def test_adding_items_again_waits_for_nobody_who_works_on_them(
     db: Connection, open_connection: Callable[[], Connection]
 ) -> None:
