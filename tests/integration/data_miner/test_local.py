@@ -91,7 +91,7 @@ def test_it_ends_with_a_dataset_and_the_next_run_does_nothing_twice(local: Local
 
 
 def test_an_interrupted_run_ends_cleanly_and_the_next_one_goes_on(local: Local, site: Site) -> None:
-    quick, slow = site.add("/a.mp4", make_video()), site.add("/b.mp4", make_video(shade=9), speed=2000)
+    quick, slow = site.add("/a.mp4", make_video()), site.add("/b.mp4", make_video(shade=9), speed=400)
     local.write(urls=[quick, slow])
     process = local.start()
     wait_until(lambda: site.fetched("/b.mp4") and list(local.output.glob("frames/*/*/frames.json")))
