@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
@@ -52,6 +54,8 @@ def page(
         raise MinerError(f"{local} is no output directory of `data-miner run --local`")
     loaded = load_resolved(local / "local/config.yaml") if local else load_config(config)
     set_up_logging(loaded.logging, worker="page", loki_url=None)
+    # The web server raises it again when it has stopped; the database is to be stopped then, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with embedded((local / "local/postgres").absolute(), others=True) if local else nullcontext() as url:
         typer.echo(f"http://{host}:{port}/", err=True)
         serve(

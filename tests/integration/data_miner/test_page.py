@@ -195,7 +195,7 @@ def test_whoever_has_the_token_tries_items_again(page: Page, db: Connection) -> 
     assert dead(db) == ["a0", "a2"]
     page.post("/p/p/retry", {"stage": "extract", **form})
     assert dead(db) == ["a0", "a2"]
-    assert page.post("/p/p/retry", {"stage": "downlaod", **form}).status == 400
+    assert page.post("/p/p/retry", {"stage": "nosuch", **form}).status == 400
     assert dead(db) == ["a0", "a2"]
     page.post("/p/p/retry", {"stage": "download", **form})
     assert dead(db) == []
