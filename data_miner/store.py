@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from uuid import UUID
 
 from data_miner.mount import StorageAwayError, held, is_storage_fault, require_mount
@@ -136,18 +136,14 @@ class Store:
             extension: derived from the content, so that equal bytes get equal names.
             tick: called now and then.
         """
-        digest = hashlib.sha256()
         with file.open("rb") as stream:
-            while chunk := stream.read(_CHUNK):
-                digest.update(chunk)
-                tick()
+            sha256 = _digest(stream, tick)
             os.fsync(stream.fileno())
             size = stream.tell()
-        sha256 = digest.hexdigest()
         target = self.video_path(sha256, extension)
         self.check()
         target.parent.mkdir(parents=True, exist_ok=True)
-        if _adopted(target) and target.stat().st_size == size:
+        if _adopted(target) and _holds(target, sha256, tick):
             file.unlink()
         else:
             file.replace(target)
@@ -215,6 +211,23 @@ def _adopted(path: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     return True
+
+
+def _digest(stream: BinaryIO, tick: Callable[[], None]) -> str:
+    digest = hashlib.sha256()
+    while chunk := stream.read(_CHUNK):
+        digest.update(chunk)
+        tick()
+    return digest.hexdigest()
+
+
+def _holds(path: Path, sha256: str, tick: Callable[[], None]) -> bool:
+    """Tell whether a file can be read and is what its name says; a restored one may have lost its pieces."""
+    try:
+        with path.open("rb") as stream:
+            return _digest(stream, tick) == sha256
+    except OSError:
+        return False
 
 
 def _fill(target: Path, directory: Path) -> None:

@@ -55,7 +55,9 @@ facts:
   type: dict
   returned: always
 readable:
-  description: How many of all files have all their pieces.
+  description: >-
+    How many of all files have all their pieces. One that was deleted since the backup counts, until SeaweedFS
+    has given back its space.
   type: int
   returned: with state restored
 unreadable:
