@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.e2e.lab import Lab, Run, deployed_lab
+from tests.e2e.lab import ROOT, Busy, Lab, Run, deployed_lab
+
+#: frames that are there already are not cut again, so each project has its own rate
+_FPS = itertools.count(8)
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +25,17 @@ def deployed() -> Iterator[tuple[Lab, Run]]:
 def lab(deployed: tuple[Lab, Run]) -> Lab:
     """The deployed lab."""
     return deployed[0]
+
+
+@pytest.fixture
+def busy(lab: Lab, tmp_path: Path) -> Iterator[Busy]:
+    """A project like the demo with more frames, minutes of work, and what chooses it; then the demo again."""
+    fps = next(_FPS)
+    project = f"busy-{fps}"
+    text = (ROOT / "run_configs/demo.yaml").read_text("utf-8")
+    file = tmp_path / "busy.yaml"
+    file.write_text(text.replace("project: demo", f"project: {project}").replace("fps: 2", f"fps: {fps}"))
+    chosen = ("-e", f"run_config={file}")
+    lab.play("site.yml", "--tags", "app", *chosen).ok()
+    yield project, chosen
+    lab.play("site.yml", "--tags", "app").ok()

@@ -21,6 +21,8 @@ from miner_cluster.inventory import load_inventory
 
 ROOT = Path(__file__).resolve().parents[2]
 T = TypeVar("T")
+#: name of a project with work to do, and the arguments that choose it
+Busy = tuple[str, tuple[str, str]]
 #: where a failure begins in what Ansible and Molecule print
 TROUBLE = re.compile(r"^.*(\[ERROR\]|fatal: ).*$", re.MULTILINE)
 RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
@@ -155,6 +157,13 @@ def wait_for(what: str, probe: Callable[[], T | None], *, timeout_s: float = 180
                 return result
         time.sleep(1)
     raise AssertionError(f"{what}: not within {timeout_s:.0f} s; last seen: {last!r}")
+
+
+def left(lab: Lab, project: str) -> int:
+    """Items that wait or are worked on."""
+    stages = lab.status()["projects"].get(project, {"stages": {}})["stages"]
+    assert sum(stage["dead"] for stage in stages.values()) == 0
+    return sum(stage["ready"] + stage["leased"] for stage in stages.values())
 
 
 def own_lab() -> Lab:
