@@ -1,9 +1,10 @@
-"""When a server's certificate ends. Its issuer is not checked: an unknown one's end is of interest too."""
+"""When certificates end. Their issuer is not checked: an unknown one's end is of interest too."""
 
 from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 _SEQUENCE, _UTC_TIME, _GENERALIZED_TIME, _VERSION = 0x30, 0x17, 0x18, 0xA0
@@ -34,6 +35,21 @@ def not_after(host: str, port: int, *, timeout_s: float) -> datetime:
     if der is None:
         raise CertificateError(f"{host}:{port} shows no certificate")
     return parse_not_after(der)
+
+
+def first_end(certificates: Iterable[str]) -> datetime:
+    """Return the end of validity of that of several certificates (PEM) which ends first.
+
+    Raises:
+        CertificateError: there is none, or one can't be read.
+    """
+    try:
+        ends = [parse_not_after(ssl.PEM_cert_to_DER_cert(text.strip())) for text in certificates]
+    except ValueError as error:
+        raise CertificateError(f"no certificate: {error}") from error
+    if not ends:
+        raise CertificateError("there is no certificate")
+    return min(ends)
 
 
 def parse_not_after(der: bytes) -> datetime:

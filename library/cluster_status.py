@@ -67,23 +67,27 @@ problems:
   returned: always
 """
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ansible.utils.display import Display
 
+from data_miner.certificate import CertificateError, first_end
 from data_miner.config.model import StorageConfig
 from data_miner.errors import ConfigError
 from miner_cluster.app_config import load_miner_config
 from miner_cluster.cluster import Cluster, as_cluster
 from miner_cluster.kube.api import Api, KubeError
+from miner_cluster.kube.deployed import storage_certificates
 from miner_cluster.kube.drift import drift
 from miner_cluster.kube.look import Counts, counts, look, settled_counts
 from miner_cluster.kube.secrets import generated, missing_secrets
 from miner_cluster.kube.service_health import service_problems
 from miner_cluster.kube.waiting import Wait
 from miner_cluster.manifests import PHASES
-from miner_cluster.report import Report, as_text, build, project_problems
+from miner_cluster.report import Report, as_text, build, certificate_problems, project_problems
+from miner_cluster.storage_security import COMPONENTS, secret_name
 
 ARGUMENTS: dict[str, Any] = {
     "cluster": {"type": "dict", "required": True},
@@ -106,6 +110,7 @@ def see(params: dict[str, Any]) -> Report:
     projects: Counts = {}
     seen = None
     drifted: list[str] = []
+    end: datetime | None = None
     try:
         # The counts come first: they may be waited for, and the rest should be of the same moment.
         api = Api(Path(cluster.state_dir) / "kubeconfig")
@@ -118,7 +123,13 @@ def see(params: dict[str, Any]) -> Report:
         if params["objects"]:
             drifted = drift(api, params["objects"], PHASES, namespaces)
             drifted += missing_secrets(api, cluster.namespace, generated(cluster))
-    except KubeError as error:
+            names = [secret_name(component) for component in COMPONENTS]
+            drifted += missing_secrets(api, cluster.seaweedfs.namespace, names)
+        certificates = storage_certificates(api, cluster.seaweedfs.namespace)
+        if certificates:
+            end = first_end(certificates.values())
+            problems += certificate_problems(end, datetime.now(UTC))
+    except (KubeError, CertificateError) as error:
         problems.append(str(error))
     return build(
         cluster,
@@ -128,6 +139,7 @@ def see(params: dict[str, Any]) -> Report:
         looks=params["looks"],
         projects=projects,
         stand_ins=params["stand_ins"],
+        certificates_end=end,
         drift=drifted,
         problems=problems,
         limits=_limits(cluster, problems),

@@ -25,6 +25,8 @@ MIGRATION = "db-migrate"
 SITE_ACCESS = "site-access"
 #: where HF_TOKEN lies
 TOKEN_SECRET, TOKEN_KEY = "hf-token", "HF_TOKEN"
+#: the certificates of the shared storage, and where the monitor finds them
+CERTIFICATES_SECRET, CERTIFICATES_DIR = "storage-certificates", "/etc/storage-certificates"
 #: roll pods when their image or their token changes
 IMAGE_ANNOTATION, TOKEN_ANNOTATION = "data-miner/image-id", "data-miner/token-hash"
 #: the page of the monitor: its Service and its Secret

@@ -14,6 +14,8 @@ from miner_cluster.app_config import MinerConfig
 from miner_cluster.cluster import Cluster, ResolvedWorker
 from miner_cluster.config_checks import MONITOR
 from miner_cluster.manifest_item import (
+    CERTIFICATES_DIR,
+    CERTIFICATES_SECRET,
     CONFIG_MAP,
     PAGE,
     PAGE_TOKEN_KEY,
@@ -132,8 +134,10 @@ def _item(stage: str, template: str, kind: str, inputs: dict[str, Any]) -> Item:
 def _worker_vars(cluster: Cluster, stage: str, worker: ResolvedWorker, config: MinerConfig) -> dict[str, Any]:
     download = stage == "download"
     plugins = download and bool(config.plugins)
-    paths = ({"PYTHONPATH": _PLUGINS_DIR} if plugins else {}) | (
-        {DIRECTORY_VARIABLE: _SITE_ACCESS_DIR} if download else {}
+    paths = (
+        ({"PYTHONPATH": _PLUGINS_DIR} if plugins else {})
+        | ({DIRECTORY_VARIABLE: _SITE_ACCESS_DIR} if download else {})
+        | ({"DATA_MINER_STORAGE_CERTIFICATES": CERTIFICATES_DIR} if stage == MONITOR else {})
     )
     return {
         "stage": stage,
@@ -154,6 +158,8 @@ def _worker_vars(cluster: Cluster, stage: str, worker: ResolvedWorker, config: M
         "site_access": SITE_ACCESS if download else None,
         "site_access_dir": _SITE_ACCESS_DIR,
         "page": _page(cluster, config) if worker.node_port is not None else None,
+        "certificates_secret": CERTIFICATES_SECRET if stage == MONITOR else None,
+        "certificates_dir": CERTIFICATES_DIR,
         "shared_dir": str(PurePosixPath(cluster.storage.seaweedfs_mount).parent),
     }
 

@@ -6,6 +6,7 @@ Pure: the modules collect, this puts together and prints.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypedDict
 
 from data_miner.capacity import Space, problem, warning
@@ -21,6 +22,8 @@ MIB = 1 << 20
 UNKNOWN = "unknown"
 #: enough of an image's ID to tell it from others, as podman and docker show it
 _ID_SHOWN = len("sha256:") + 12
+#: a certificate that ends sooner is a problem; every site.yml makes anew what ends in four times as many
+_CERTIFICATE_DAYS = 30
 _STATES = ("ready", "leased", "done", "skipped", "dead")
 
 
@@ -48,6 +51,8 @@ class Report(TypedDict):
     #: of each image that was brought to the machines, by its ID, where it runs
     images: dict[str, dict[str, list[str]]]
     projects: dict[str, Any]
+    #: when the first certificate of the storage ends, as a date; empty where that is not known
+    storage_certificates_end: str
     stand_ins: list[str]
     #: where the cluster is not as it is rendered
     drift: list[str]
@@ -65,6 +70,7 @@ def build(
     looks: Mapping[str, Look],
     projects: Mapping[str, Any],
     stand_ins: Sequence[str],
+    certificates_end: datetime | None = None,
     drift: Sequence[str] = (),
     problems: Sequence[str] = (),
     limits: StorageConfig | None = None,
@@ -79,6 +85,7 @@ def build(
         looks: what each machine that was asked says; nothing where it did not answer.
         projects: as ``data-miner status --json`` counts them.
         stand_ins: sentences about what stands in for what.
+        certificates_end: when the first certificate of the storage ends.
         drift: where the cluster is not as it is rendered.
         problems: what was found wrong while looking.
         limits: how full the shared storage may get; None where they could not be read.
@@ -102,6 +109,7 @@ def build(
             for image, ids in images(pods).items()
         },
         projects=dict(projects),
+        storage_certificates_end=certificates_end.date().isoformat() if certificates_end else "",
         stand_ins=list(stand_ins),
         drift=list(drift),
         warnings=[fills] if fills else [],
@@ -162,6 +170,14 @@ def image_problems(pods: Iterable[Object]) -> list[str]:
         for image, ids in images(pods).items()
         if len(ids) > 1
     ]
+
+
+def certificate_problems(end: datetime, now: datetime) -> list[str]:
+    """Return what is wrong with the storage's certificates, by the end of the first."""
+    if (left := (end - now).days) >= _CERTIFICATE_DAYS:
+        return []
+    when = f"ends in {left} days" if left >= 0 else "has ended"
+    return [f"a certificate of the shared storage {when}; run: ansible-playbook site.yml --tags seaweedfs"]
 
 
 def busy(project: Mapping[str, Any]) -> int:
@@ -231,6 +247,10 @@ def as_text(report: Report) -> str:
             ],
         )
     )
+    if report["storage_certificates_end"]:
+        parts.append(
+            [f"certificates of the shared storage: valid until {report['storage_certificates_end']}"]
+        )
     for name, project in report["projects"].items():
         parts.append(_project(name, project, report["namespace"]))
     if report["stand_ins"]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -139,21 +139,6 @@ def parse(text: str) -> Security:
         # Without the error's own words, which may quote a key.
         raise MinerError(f"the keys and certificates can't be read ({type(error).__name__})") from None
     return found
-
-
-def first_end(certificates: Iterable[str]) -> datetime | None:
-    """Return when the first of several certificates ends; None where there are none.
-
-    Raises:
-        MinerError: one can't be read.
-    """
-    try:
-        return min(
-            (x509.load_pem_x509_certificate(text.encode()).not_valid_after_utc for text in certificates),
-            default=None,
-        )
-    except ValueError as error:
-        raise MinerError("a certificate of the storage can't be read") from error
 
 
 def secret_name(component: str) -> str:

@@ -1,7 +1,8 @@
-"""What alerts need to know and the database does not: free disk space, and when the certificate ends.
+"""What alerts need to know and the database does not: free disk space, and when certificates end.
 
-Each process logs its node's disk once a minute; the monitor also the shared storage and the certificate of
-the cluster's API. Logs are where the dashboards look, so no other store of measurements is needed.
+Each process logs its node's disk once a minute; the monitor also the shared storage and the certificates of
+the cluster's API and of the storage. Logs are where the dashboards look, so no other store of measurements is
+needed.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
 from data_miner.capacity import Space, problem, space, warning
-from data_miner.certificate import CertificateError, not_after
+from data_miner.certificate import CertificateError, first_end, not_after
 from data_miner.mount import StorageAwayError
 from data_miner.workers.process import Process
 
@@ -91,7 +93,10 @@ class Surroundings:
             if said := problem(used, limits) or warning(used, limits):
                 logger.warning("Storage fills up", extra={"action": "storage_fills_up", "reason": said})
         if host := os.environ.get("KUBERNETES_SERVICE_HOST"):
-            log_certificate(host, int(os.environ.get("KUBERNETES_SERVICE_PORT", "443")))
+            port = int(os.environ.get("KUBERNETES_SERVICE_PORT", "443"))
+            log_certificate("api", lambda: not_after(host, port, timeout_s=_TIMEOUT_S))
+        if directory := os.environ.get("DATA_MINER_STORAGE_CERTIFICATES"):
+            log_certificate("storage", lambda: first_end(_texts(Path(directory))))
 
 
 def log_disk(disk: str, path: Path, *, node: str) -> Space | None:
@@ -122,16 +127,31 @@ def log_disk(disk: str, path: Path, *, node: str) -> Space | None:
     return found
 
 
-def log_certificate(host: str, port: int) -> None:
-    """Log for how many days the certificate of the cluster's API is still valid."""
+def log_certificate(name: str, end: Callable[[], datetime]) -> None:
+    """Log for how many days a certificate is still valid.
+
+    Args:
+        name: what it is of, ``api`` or ``storage``.
+        end: says when it ends, or raises CertificateError.
+    """
     try:
-        left = not_after(host, port, timeout_s=_TIMEOUT_S) - datetime.now(UTC)
+        left = end() - datetime.now(UTC)
     except CertificateError as error:
+        reason = str(error)
         logger.warning(
-            "Certificate not measured", extra={"action": "certificate_not_measured", "reason": str(error)}
+            "Certificate not measured",
+            extra={"action": "certificate_not_measured", "certificate": name, "reason": reason},
         )
         return
+    days_left = round(left.total_seconds() / _DAY_S, 1)
     logger.info(
         "Certificate measured",
-        extra={"action": "certificate_measured", "days_left": round(left.total_seconds() / _DAY_S, 1)},
+        extra={"action": "certificate_measured", "certificate": name, "days_left": days_left},
     )
+
+
+def _texts(directory: Path) -> list[str]:
+    try:
+        return [file.read_text("ascii") for file in sorted(directory.glob("*.crt"))]
+    except (OSError, ValueError) as error:
+        raise CertificateError(f"{directory}: {error}") from error

@@ -30,7 +30,8 @@ FROM (VALUES {STAGES}) AS stages (number, stage) LEFT JOIN item USING (stage) GR
 def rules() -> dict[str, Any]:
     """Return the provisioning file of the rules."""
     disk = f'min by (disk, node) (last_over_time({_MEASURED}"disk_measured" | unwrap free_percent [15m]))'
-    certificate = f'min(last_over_time({_MEASURED}"certificate_measured" | unwrap days_left [15m]))'
+    measured = f'last_over_time({_MEASURED}"certificate_measured" | unwrap days_left [15m])'
+    certificate = f"min by (certificate) ({measured})"
     return {
         "apiVersion": 1,
         "groups": [
@@ -66,11 +67,12 @@ def rules() -> dict[str, Any]:
                     ),
                     _rule(
                         "certificate",
-                        "The cluster's certificate ends soon",
+                        "A certificate ends soon",
                         _loki(certificate),
                         ("lt", _CERTIFICATE_DAYS),
-                        f"The API's certificate ends in less than {_CERTIFICATE_DAYS} days. "
-                        "k3s makes new ones when it is restarted, one server at a time.",
+                        f"That of the API or one of the storage ends in less than {_CERTIFICATE_DAYS} days. "
+                        "k3s makes new ones when it is restarted, one server at a time; "
+                        "site.yml makes those of the storage.",
                     ),
                 ],
             }

@@ -7,13 +7,16 @@ Each case is tried from three places; what a NetworkPolicy refuses never connect
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from tests.e2e.lab import Lab
+from tests.e2e.lab import Lab, wait_for
+from tests.e2e.storage_faults import survives
+from tests.e2e.test_2_faults import all_ready
 
 MASTER, FILER, VOLUME = ("master-0", 9333), ("filer-0", 8888), ("volume", 8080)
 #: method, whom, path; the volume's path is that of a piece which is there
@@ -35,6 +38,8 @@ NO_CONNECTION = "000"
 #: 404: the master has no such pages any more
 REFUSED = {"401", "403", "404"}
 TIMEOUT_S = 4
+#: all of the storage is replaced, and the mounts wait for the workers of their machines
+ROTATION_S = 300.0
 
 
 @pytest.fixture(scope="module")
@@ -213,3 +218,27 @@ def test_no_key_is_in_an_object_that_is_not_a_secret(lab: Lab) -> None:
     printed = json.dumps(lab.get(kinds, "-n", "seaweedfs"))
     assert "PRIVATE KEY" not in printed
     assert "jwt.signing" not in printed
+
+
+def keys(lab: Lab) -> dict[str, Any]:
+    secrets = lab.get("secrets", "-n", "seaweedfs")["items"]
+    return {secret["metadata"]["name"]: secret["data"] for secret in secrets if "data" in secret}
+
+
+def test_new_keys_are_taken_into_use_and_no_file_is_lost(lab: Lab) -> None:
+    before = keys(lab)
+
+    def rotate() -> None:
+        lab.play("playbooks/rotate_secrets.yml", "--tags", "seaweedfs").ok()
+
+    survives(lab, "keys and certificates of the storage replaced", rotate, within_s=ROTATION_S)
+    after = keys(lab)
+    assert set(after) == set(before)
+    assert all(after[name] != before[name] for name in before)
+    wait_for("every pod is ready", lambda: all_ready(lab))
+    assert set(lab.play("site.yml", "--tags", "seaweedfs").ok().changed.values()) == {0}
+
+
+def test_the_end_of_the_certificates_is_shown(lab: Lab) -> None:
+    shown = lab.play("playbooks/status.yml")
+    assert re.search(r"certificates of the shared storage: valid until 20\d\d-\d\d-\d\d", shown.output)

@@ -148,7 +148,7 @@ def test_a_pipeline_at_work_fills_every_panel_of_the_logs(
     surroundings.log_disk("node", Path("/"), node="n")
     surroundings.log_disk("shared", Path("/"), node="")
     log("data_miner.workers.surroundings", logging.INFO, "Certificate measured",
-        action="certificate_measured", days_left=300.5)  # fmt: skip
+        action="certificate_measured", certificate="api", days_left=300.5)  # fmt: skip
     base = "data_miner.workers.base"
     log(base, logging.INFO, "Item finished", action="item_finished", stage="download", elapsed_s=1.5)
     log(base, logging.WARNING, "Item failed", action="item_failed")

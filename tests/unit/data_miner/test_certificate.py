@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_miner.certificate import CertificateError, not_after, parse_not_after
+from data_miner.certificate import CertificateError, first_end, not_after, parse_not_after
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 NAME = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a server with a long name " * 2)])
@@ -55,6 +55,21 @@ def test_what_is_cut_off_is_no_certificate(length: int) -> None:
 def test_other_bytes_are_no_certificate(data: bytes) -> None:
     with pytest.raises(CertificateError):
         parse_not_after(data)
+
+
+def pem(end: datetime) -> str:
+    return certificate(end).public_bytes(serialization.Encoding.PEM).decode()
+
+
+def test_of_several_certificates_the_first_end_counts() -> None:
+    early, late = datetime(2030, 1, 1, tzinfo=UTC), datetime(2031, 1, 1, tzinfo=UTC)
+    assert first_end([pem(late), pem(early)]) == early
+
+
+@pytest.mark.parametrize(("texts", "words"), [([], "there is no"), (["nonsense"], "no certificate")])
+def test_without_a_certificate_nothing_ends(texts: list[str], words: str) -> None:
+    with pytest.raises(CertificateError, match=words):
+        first_end(texts)
 
 
 def test_a_server_is_asked_whoever_signed_its_certificate(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from data_miner.workers import surroundings
 from data_miner.workers.process import Process
 from data_miner.workers.surroundings import Surroundings
 from tests.integration.data_miner.factories import make_config
+from tests.unit.data_miner.test_certificate import pem
 
 Make = Callable[..., Process]
 
@@ -81,3 +83,23 @@ def test_an_api_that_does_not_answer_is_told(
 def test_a_disk_that_can_not_be_looked_at_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     surroundings.log_disk("shared", tmp_path / "gone", node="")
     assert len(measured(caplog, "storage_not_measured")) == 1
+
+
+def test_certificates_of_the_storage_that_are_not_there_yet_are_told(
+    make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATA_MINER_STORAGE_CERTIFICATES", str(tmp_path / "none"))
+    once(make(), whole_cluster=True)
+    (record,) = measured(caplog, "certificate_not_measured")
+    assert vars(record)["certificate"] == "storage"
+
+
+def test_the_storage_s_certificate_that_ends_first_is_told(
+    make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, days in (("filer", 9.5), ("master", 99.5)):
+        (tmp_path / f"{name}.crt").write_text(pem(datetime.now(UTC) + timedelta(days=days)))
+    monkeypatch.setenv("DATA_MINER_STORAGE_CERTIFICATES", str(tmp_path))
+    once(make(), whole_cluster=True)
+    (record,) = measured(caplog, "certificate_measured")
+    assert (vars(record)["certificate"], vars(record)["days_left"]) == ("storage", 9.5)

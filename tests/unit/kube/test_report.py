@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +14,15 @@ from miner_cluster.config_file import load_cluster_file
 from miner_cluster.kube.api import KubeError
 from miner_cluster.kube.look import settled_counts
 from miner_cluster.kube.waiting import Wait
-from miner_cluster.report import Look, as_text, build, image_problems, project_problems, table
+from miner_cluster.report import (
+    Look,
+    as_text,
+    build,
+    certificate_problems,
+    image_problems,
+    project_problems,
+    table,
+)
 from tests.modules import load_module
 from tests.unit.kube.conftest import obj
 
@@ -315,3 +324,16 @@ def test_the_images_that_run_are_shown_with_their_ids_and_machines(cluster: Clus
     report = build(cluster, nodes=[], workloads=[], pods=pods, looks={}, projects={}, stand_ins=[])
     assert report["images"] == {"data-miner:lab": {"sha256:" + "ab" * 32: ["one", "two"]}}
     assert "data-miner:lab  sha256:abababababab  one, two" in as_text(report)
+
+
+NOW = datetime(2026, 11, 26, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("days", "words"),
+    [(31, None), (29, "ends in 29 days; run: ansible-playbook site.yml --tags seaweedfs"), (-1, "has ended")],
+)
+def test_certificates_of_the_storage_that_end_soon_are_a_problem(days: int, words: str | None) -> None:
+    found = certificate_problems(NOW + timedelta(days=days), NOW)
+    assert (found == []) is (words is None)
+    assert words is None or words in found[0]

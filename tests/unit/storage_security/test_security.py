@@ -22,7 +22,6 @@ from miner_cluster.storage_security import (
     SERVERS,
     Security,
     digest,
-    first_end,
     make,
     parse,
     renewed,
@@ -156,14 +155,6 @@ def test_a_damaged_key_is_refused_without_being_quoted(security: Security) -> No
     with pytest.raises(MinerError) as caught:
         parse(security.text().replace(key, key[::-1]))
     assert key[::-1] not in str(caught.value)
-
-
-def test_the_first_end_of_several_certificates_is_found(security: Security) -> None:
-    texts = [security.ca.certificate, security.certificates["filer"].certificate]
-    assert first_end(texts) == NOW + timedelta(days=CERTIFICATE_DAYS)
-    assert first_end([]) is None
-    with pytest.raises(MinerError, match="can't be read"):
-        first_end(["nonsense"])
 
 
 def test_a_digest_changes_with_what_is_in_a_secret_and_tells_nothing_of_it() -> None:
