@@ -31,7 +31,9 @@ def test_a_killed_mount_loses_nothing(lab: Lab) -> None:
     survives(lab, "mount killed", lambda: kill(lab, last(lab), weed("mount")))
 
 
-@pytest.mark.parametrize(("place", "unit"), [(0, "k3s"), (-1, "k3s-agent")])
+@pytest.mark.parametrize(
+    ("place", "unit"), [pytest.param(0, "k3s", marks=pytest.mark.soak), (-1, "k3s-agent")]
+)
 def test_a_killed_kubelet_disturbs_no_file(lab: Lab, place: int, unit: str) -> None:
     node = list(lab.nodes())[place]
     survives(lab, f"kubelet killed ({unit})", lambda: kill_unit(lab, node, unit))

@@ -78,6 +78,7 @@ def test_a_lost_machine_stops_no_reader_and_no_writer(lab: Lab, away_s: float) -
         assert both.lost(lost) == []
 
 
+@pytest.mark.soak
 def test_full_volumes_are_followed_by_new_ones(lab: Lab) -> None:
     node = list(lab.nodes())[-1]
     # More than all volumes that are open for writing hold in the lab.
@@ -93,6 +94,7 @@ def test_full_volumes_are_followed_by_new_ones(lab: Lab) -> None:
         lab.ssh(node, f"rm -f {MOUNT}/.filled-by-a-test")
 
 
+@pytest.mark.soak
 def test_a_full_disk_of_one_machine_stops_no_writer(lab: Lab) -> None:
     server, full, other = lab.nodes()
     with contextlib.ExitStack() as until:

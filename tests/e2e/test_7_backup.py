@@ -92,6 +92,7 @@ def test_the_database_alone_comes_back_and_workers_go_on(lab: Lab, kept: tuple[s
     assert lab.kubectl("get", "deploy,sts", "-n", "data-miner", "-o", "jsonpath={..spec.replicas}") == workers
 
 
+@pytest.mark.soak
 def test_a_lost_server_comes_back_with_rows_names_and_files(lab: Lab, kept: tuple[str, ...]) -> None:
     sums, before = checksums(lab), rows(lab)
     server = next(iter(lab.nodes()))
@@ -106,6 +107,7 @@ def test_a_lost_server_comes_back_with_rows_names_and_files(lab: Lab, kept: tupl
     assert checksums(lab) == sums
 
 
+@pytest.mark.soak
 def test_names_without_their_volumes_are_not_taken_for_files(lab: Lab, kept: tuple[str, ...]) -> None:
     before = rows(lab)
     lab.play("teardown.yml", "-e", "wipe_data=true").ok()

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import time
 
+import pytest
+
 from miner_cluster.lab.host import look
 from miner_cluster.lab.podman import podman
 from tests.e2e.lab import ROOT, Lab, wait_for
@@ -51,6 +53,7 @@ def killed_teardown(lab: Lab, after_s: float) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
+@pytest.mark.soak
 def test_the_shared_storage_alone_goes_while_it_is_busy_and_comes_back_with_its_files(lab: Lab) -> None:
     sums, node = checksums(lab), list(lab.nodes())[-1]
     name = next(iter(sums))
@@ -80,6 +83,7 @@ def test_teardown_in_parts_or_whole_keeps_the_data_for_a_new_site(lab: Lab) -> N
     assert (after["frames"], after["videos"]) == (before["frames"], before["videos"])
 
 
+@pytest.mark.soak
 def test_a_machine_that_is_away_is_named_and_the_others_are_taken_down(lab: Lab) -> None:
     *here, away = lab.nodes()
     podman(look(), "stop", "--time=0", f"{lab.name}-{away}")
@@ -95,6 +99,7 @@ def test_a_machine_that_is_away_is_named_and_the_others_are_taken_down(lab: Lab)
     assert residue(lab, away) == ""
 
 
+@pytest.mark.soak
 def test_what_somebody_mounted_into_our_directories_survives_a_wipe(lab: Lab) -> None:
     node = list(lab.nodes())[-1]
     theirs = "/data/seaweed/volume/theirs"
