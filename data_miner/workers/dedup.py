@@ -119,8 +119,13 @@ def _catalogue(job: Job, dimensions: int, limits: Limits) -> Catalogue:
     known = job.memory.get("catalogue")
     if not isinstance(known, Catalogue) or known.scope != scope or known.index.dimensions != dimensions:
         known = Catalogue(scope=scope, index=Index(dimensions, limits))
+    new = job.findings.candidates(job.item.params_hash, after=known.last - 1)
+    if known.rows:
+        if new[:1] == known.rows[-1:]:
+            del new[0]
+        else:  # The project was deleted and made again; numbers never come back.
+            known = Catalogue(scope=scope, index=Index(dimensions, limits))
     job.memory["catalogue"] = known
-    new = job.findings.candidates(job.item.params_hash, after=known.last)
     for (video, frames_hash), group in groupby(new, key=lambda row: (row.video, row.frames_hash)):
         rows = list(group)
         embeddings = _embeddings(job, video, frames_hash)

@@ -13,6 +13,7 @@ from data_miner.db.projects import save_project
 from data_miner.queue.items import NewItem, Outcome, State
 from data_miner.queue.leases import claim, complete, enqueue
 from data_miner.queue.records import Candidate, FramesCompared, Pair, StaleError
+from data_miner.workers.base import Worker
 
 from .fake_models import FakeModels
 from .pipeline import Pipeline
@@ -85,6 +86,28 @@ def test_the_order_of_videos_does_not_decide_what_is_kept(pipeline: Pipeline, si
             urls = [site.add(other, videos[other]) for other in names[: names.index(name) + 1]]
             pipeline.run(pipeline.config(urls=urls, **settings()))
         results.append(kept(pipeline))
+    assert results[0] == results[1]
+
+
+def test_workers_forget_a_project_that_was_deleted_and_made_again(
+    pipeline: Pipeline, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory: dict[str, Any] = {}
+
+    class SameWorker(Worker):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            self._memory = memory
+
+    monkeypatch.setattr("tests.integration.data_miner.pipeline.Worker", SameWorker)
+    urls = [site.add("/a.mp4", make_video()), site.add("/b.mp4", make_video(seconds=1.9))]
+    results = []
+    for _ in range(2):
+        pipeline.run(pipeline.config(urls=urls, **settings()))
+        assert {state for state, _ in pipeline.items().values()} == {State.DONE}
+        results.append(kept(pipeline))
+        pipeline.db.execute("DELETE FROM project")
+    assert "catalogue" in memory
     assert results[0] == results[1]
 
 
