@@ -107,11 +107,12 @@ def download(
         if reason := accept(info):
             return info, None, reason
         try:
-            ydl.process_ie_result(info, download=True)
+            done = ydl.process_ie_result(info, download=True)
         except TooLargeError as error:
             return info, None, str(error)
-    files = [file for file in directory.glob("media.*") if file.suffix not in {".part", ".ytdl"}]
-    if len(files) != 1:
+    # Not whatever lies there: an earlier attempt may have ended with another format before it stored that.
+    files = [Path(part["filepath"]) for part in done.get("requested_downloads") or () if part.get("filepath")]
+    if len(files) != 1 or not files[0].is_file():
         raise RetryableError(f"{url}: the download left {len(files)} files, expected one")
     return info, files[0], None
 

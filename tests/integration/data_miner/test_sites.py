@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from data_miner.fetch import download
 from data_miner.queue.items import State
 from data_miner.site_secrets import DIRECTORY_VARIABLE
 from data_miner.store import Store
 from data_miner.workers.download import license_rejection
 from data_miner.workers.monitor import seed
 
+from .factories import make_config
 from .pipeline import Pipeline
 from .site import Site, make_video
 
@@ -56,6 +58,17 @@ def test_a_connection_that_is_cut_each_time_still_gives_the_whole_file(
     (stored,) = pipeline.files("videos")
     assert stored.read_bytes() == video
     assert any(asked for _, asked in site.requests), "began anew each time"
+
+
+def test_a_file_of_an_earlier_attempt_is_not_in_the_way(site: Site, tmp_path: Path) -> None:
+    video = make_video()
+    (tmp_path / "media.other.mp4").write_bytes(b"another format")
+    config = make_config(download=QUICK).download
+    url = site.add("/x.mp4", video)
+    for _ in range(2):  # the second time it is there already
+        _, file, _ = download(url, tmp_path, config, accept=lambda _: None, tick=lambda _: None)
+        assert file is not None
+        assert file.read_bytes() == video
 
 
 def test_a_site_that_blocks_and_then_relents_burns_no_attempt(pipeline: Pipeline, site: Site) -> None:
