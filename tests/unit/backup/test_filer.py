@@ -147,8 +147,10 @@ def test_a_file_that_was_renamed_since_gets_no_second_name() -> None:
 
 
 def test_of_a_file_that_was_renamed_while_names_were_saved_the_later_name_counts() -> None:
-    assert filer.outdated([entry("/work/a", "1,01"), entry("/videos/a", "1,01")], []) == {"/work/a"}
-    saved = [entry("/work/a", "1,01"), entry("/videos/a", "1,01")]
+    assert filer.outdated([entry("/unfinished/a", "1,01"), entry("/videos/a", "1,01")], []) == {
+        "/unfinished/a"
+    }
+    saved = [entry("/unfinished/a", "1,01"), entry("/videos/a", "1,01")]
     assert filer.outdated(saved, [saved[0]]) == {"/videos/a"}
 
 
