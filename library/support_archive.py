@@ -62,6 +62,11 @@ files:
   description: How many files are in it.
   type: int
   returned: always
+known:
+  description: >-
+    Whether the API told its Secrets. Where it did not, only those given and what looks like one are taken out
+  type: bool
+  returned: always
 """
 
 import json
@@ -100,7 +105,7 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     """
     cluster, path = as_cluster(params["cluster"]), Path(params["path"]).absolute()
     if check:
-        return {"changed": True, "path": str(path), "files": 0}
+        return {"changed": True, "path": str(path), "files": 0, "known": True}
     namespaces = [cluster.namespace, cluster.seaweedfs.namespace, "kube-system"]
     secrets, api, problem = list(params["secrets"]), None, ""
     try:
@@ -115,7 +120,7 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
         count = archive.write(path, texts, Redactor(secrets))
     except OSError as error:
         raise SupportError(f"{error.filename}: {error.strerror}") from error
-    return {"changed": True, "path": str(path), "files": count}
+    return {"changed": True, "path": str(path), "files": count, "known": api is not None}
 
 
 def _given(params: dict[str, Any], cluster: Cluster, problem: str) -> Iterator[tuple[str, str]]:

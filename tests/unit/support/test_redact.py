@@ -16,6 +16,8 @@ from miner_cluster.support import archive
 from miner_cluster.support.collect import secrets as cluster_secrets
 from miner_cluster.support.collect import texts
 from miner_cluster.support.redact import REMOVED, Redactor
+from tests.modules import load_module
+from tests.unit.cluster.conftest import lab
 from tests.unit.kube.conftest import obj
 from tests.unit.kube.fake_api import FakeApi
 
@@ -158,3 +160,16 @@ def test_planted_secrets_are_nowhere_in_the_archive(tmp_path: Path) -> None:
         assert not leaks(text, PASSWORD), name
         assert not leaks(text, "q8Yw2mNn3bVvCcXxZz1L"), name
     assert json.loads(files["support-lab/cluster/data-miner/secrets.json"])[0]["data"] == {"a": ""}
+
+
+def test_it_says_when_the_api_did_not_tell_its_secrets(tmp_path: Path) -> None:
+    cluster = lab().model_copy(update={"state_dir": str(tmp_path)}).plain()
+    options = {
+        "path": str(tmp_path / "a.tar.gz"),
+        "cluster": cluster,
+        "machines": {},
+        "status": {},
+        "files": [],
+    }
+    result = load_module("support_archive").run({**options, "secrets": [PASSWORD]}, check=False)
+    assert (result["known"], result["files"]) == (False, 2)
