@@ -105,8 +105,10 @@ def prune(connection: Connection, store: Store, config: AppConfig, *, days: floa
     for frameset in db.old_framesets(connection, config.project, days=days):
         paths = list(_prunable(store, frameset, scope, kept))
         directory = store.frames_path(frameset.video, frameset.params_hash)
+        removal = _removal(paths)
+        # At the last moment, since whoever takes the directory over from here on finds it incomplete.
         if paths and _is_ours_alone(connection, directory):
-            removals.append(_removal(paths))
+            removals.append(removal)
             db.note_pruned(connection, config.project, frameset)
             with store.faults():
                 _remove(paths)

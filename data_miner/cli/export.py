@@ -55,6 +55,7 @@ def export_dataset(  # noqa: PLR0917 - typer reads the parameters by name
     """Write a project's dataset: COCO with images, Parquet, a contact sheet, and a card with its provenance.
 
     It appears when it is complete; an interrupted export leaves DIR.partial, which the next one replaces.
+    Pictures are links into the store where that can be: use --copy for those that you want to edit.
     """
     from data_miner.dataset.export import export  # noqa: PLC0415 - numpy is slow to import
     from data_miner.dataset.gather import gather  # noqa: PLC0415
