@@ -55,7 +55,7 @@ def store_compared(connection: Connection, item: Item, compared: FramesCompared)
     if _one(connection, "is_compared", scope)["compared"]:
         return []
     if _one(connection, "last_candidate", scope)["number"] != compared.known:
-        raise StaleError
+        raise StaleError("other frames were stored since these were compared")
     _add_frames(connection, scope, compared)
     newly_kept = {compared.sha256: (compared.frames_hash, set[int]())}
     newly_kept[compared.sha256][1].update(

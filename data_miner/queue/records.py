@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from data_miner.errors import MinerError
+
 if TYPE_CHECKING:
     from data_miner.queue.items import NewItem
 
@@ -151,5 +153,5 @@ class ObjectsFound:
 Record = VideoFound | FramesCut | FramesFiltered | FramesCompared | ObjectsFound
 
 
-class StaleError(Exception):
+class StaleError(MinerError):
     """What was compared with has changed meanwhile; working on the item again gives a valid result."""

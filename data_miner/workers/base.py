@@ -35,6 +35,8 @@ T = TypeVar("T")
 
 #: errors are kept with the item; a person reads the beginning
 _MAX_ERROR = 1000
+#: a result that is out of date this often in a row had better wait
+_MOST_AGAIN = 50
 
 
 class Worker:
@@ -126,7 +128,7 @@ class Worker:
             if items:
                 self._session.call(lambda connection: leases.release(connection, items))
 
-    def _one(self, item: Item, function: StageFunction) -> str | None:
+    def _one(self, item: Item, function: StageFunction, again: int = 0) -> str | None:
         """Work on one item and settle it, whatever happens; returns the site that refuses us, if one does.
 
         Raises:
@@ -156,10 +158,10 @@ class Worker:
             return error.site if isinstance(error, SiteBlockedError) else None
         try:
             finished = self._settle(lambda connection: self._complete(connection, item, outcome))
-        except StaleError:
-            logger.info("Result out of date: again", extra={"action": "item_stale", **extra})
-            return self._one(item, function)
-        except (psycopg.Error, ValueError) as error:  # a value that the database does not take
+        except (StaleError, psycopg.Error, ValueError) as error:  # the last two: it takes no such value
+            if isinstance(error, StaleError) and again < _MOST_AGAIN:
+                logger.info("Result out of date: again", extra={"action": "item_stale", **extra})
+                return self._one(item, function, again + 1)
             self._failed(item, error, extra)
             return None
         if finished is None or item.id not in finished:

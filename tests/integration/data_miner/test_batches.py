@@ -14,6 +14,7 @@ from data_miner.db.connect import Connection
 from data_miner.errors import SiteBlockedError
 from data_miner.queue.items import Outcome
 from data_miner.queue.leases import reap
+from data_miner.queue.records import StaleError
 from data_miner.store import Store
 from data_miner.workers.base import Worker
 from data_miner.workers.job import Job
@@ -104,3 +105,17 @@ def test_what_the_database_does_not_take_fails_its_item_and_no_worker(
     (row,) = db.execute("SELECT attempts, error FROM item WHERE key = 'a0'").fetchall()
     assert row["attempts"] == make_config().queue.max_attempts
     assert reason in row["error"]
+
+
+def test_a_result_that_is_always_out_of_date_is_given_up(
+    db: Connection, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stale(*_: object) -> set[int]:
+        raise StaleError("others were faster")
+
+    monkeypatch.setattr("data_miner.workers.base.leases.complete", stale)
+    add_items(db, 1)
+    work(lambda _: Outcome())
+    (row,) = db.execute("SELECT state, error FROM item").fetchall()
+    assert row["state"] == "dead"
+    assert row["error"] == "others were faster"
