@@ -145,9 +145,19 @@ def unblock_site(connection: Connection, site: str) -> None:
     connection.execute(_SQL["unblock_site"], {"site": site})
 
 
-def release(connection: Connection, items: Sequence[Item], reason: str | None = None) -> set[int]:
-    """Give items back at once without burning the attempt; returns the ids that were still ours."""
-    rows = connection.execute(_SQL["release"], {**_held(items), "error": reason}).fetchall()
+def release(
+    connection: Connection, items: Sequence[Item], reason: str | None = None, *, delay_s: float | None = None
+) -> set[int]:
+    """Give items back without burning the attempt; returns the ids that were still ours.
+
+    Args:
+        connection: in autocommit mode.
+        items: of one claim.
+        reason: why, for whoever looks.
+        delay_s: seconds in which others come first; None for at once, in the place that they had.
+    """
+    values = {**_held(items), "error": reason, "delay_s": delay_s}
+    rows = connection.execute(_SQL["release"], values).fetchall()
     return {row["id"] for row in rows}
 
 

@@ -33,6 +33,10 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+#: an item that can't be worked on now, such as one whose file is on a machine that is away, lets others come
+#: first for so many pauses
+_TURNS = 10
+
 #: errors are kept with the item; a person reads the beginning
 _MAX_ERROR = 1000
 #: a result that is out of date this often in a row had better wait
@@ -150,8 +154,8 @@ class Worker:
             self._settle(lambda connection: leases.release(connection, [item], reason))
             return None
         except NotReadyError as error:
-            reason = _text(error)
-            self._settle(lambda connection: leases.release(connection, [item], reason))
+            reason, delay_s = _text(error), _TURNS * self.config.worker.pause_s
+            self._settle(lambda connection: leases.release(connection, [item], reason, delay_s=delay_s))
             raise
         except Exception as error:  # noqa: BLE001 - whatever a library raises must not end the worker
             self._failed(item, error, extra)

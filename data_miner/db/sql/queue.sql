@@ -107,8 +107,9 @@ WHERE id = %(id)s AND lease_token = %(token)s AND state = 'leased' AND lease_unt
 RETURNING state;
 
 -- name: release
--- Give items back at once and take the attempt back: the reason does not lie in the items.
-UPDATE item SET state = 'ready', attempts = attempts - 1, lease_until = NULL, error = %(error)s
+-- Give items back and take the attempt back: the reason does not lie in the items. With a delay others come first.
+UPDATE item SET state = 'ready', attempts = attempts - 1, lease_until = NULL, error = %(error)s,
+    ready_at = greatest(ready_at, now() + %(delay_s)s * interval '1 second')
 WHERE id = ANY(%(ids)s) AND lease_token = %(token)s AND state = 'leased'
 RETURNING id;
 

@@ -12,6 +12,7 @@ import pytest
 from data_miner.config import Stage
 from data_miner.db.connect import Connection
 from data_miner.errors import SiteBlockedError
+from data_miner.mount import StorageAwayError
 from data_miner.queue.items import Outcome
 from data_miner.queue.leases import reap
 from data_miner.queue.records import StaleError
@@ -119,3 +120,22 @@ def test_a_result_that_is_always_out_of_date_is_given_up(
     (row,) = db.execute("SELECT state, error FROM item").fetchall()
     assert row["state"] == "dead"
     assert row["error"] == "others were faster"
+
+
+def test_an_item_whose_file_is_away_does_not_keep_the_others_waiting(db: Connection, work: Work) -> None:
+    """A machine that is off has some files, and every worker would come back to the first of these."""
+    add_items(db, 12)
+    tried = []
+
+    def look(job: Job) -> Outcome:
+        if job.item.key in {"a0", "a1"}:
+            tried.append(job.item.key)
+            if len(tried) < 4:
+                raise StorageAwayError("Input/output error")
+        return Outcome()
+
+    work(look)
+    assert set(states(db).values()) == {"done"}
+    done = [row["key"] for row in db.execute("SELECT key FROM item ORDER BY finished_at").fetchall()]
+    assert {done[-1], done[-2]} == {"a0", "a1"}
+    assert {row["attempts"] for row in db.execute("SELECT attempts FROM item").fetchall()} == {1}
