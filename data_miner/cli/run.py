@@ -35,6 +35,7 @@ def register(app: typer.Typer) -> None:
         epilog=examples(
             "data-miner run run_configs/demo.yaml --local",
             "data-miner run my_project.yaml --local --output /data/mine",
+            "data-miner run my_project.yaml --local --retry",
             "data-miner run my_project.yaml --wait",
         ),
     )(run)
@@ -49,6 +50,9 @@ def run(  # noqa: PLR0917 - typer reads the parameters by name
         Path | None,
         typer.Option("--output", "-o", help="Instead of the configuration's output_dir; --local only."),
     ] = None,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Also try again what failed for good before; --local only.")
+    ] = False,
     overrides: Annotated[
         Path | None, typer.Option(help="A file laid over the run config, as k3s_app_overrides are.")
     ] = None,
@@ -64,14 +68,16 @@ def run(  # noqa: PLR0917 - typer reads the parameters by name
     loaded = validate(load_app_config(config, layer))
     if local:
         changes = {"output_dir": output} if output is not None else {}
-        _mine_here(loaded.model_copy(update=changes), as_json=as_json)
+        _mine_here(loaded.model_copy(update=changes), again=retry, as_json=as_json)
+    elif retry:
+        raise typer.BadParameter("--retry goes with --local; on a cluster there is `data-miner retry`")
     elif output is not None:
         raise typer.BadParameter("--output goes with --local; a cluster has its own")
     else:
         _queue(loaded, wait=wait, as_json=as_json)
 
 
-def _mine_here(config: AppConfig, *, as_json: bool) -> None:
+def _mine_here(config: AppConfig, *, again: bool, as_json: bool) -> None:
     from data_miner.local.run import mining  # noqa: PLC0415 - yt-dlp and av are slow to import
 
     console = Console(stderr=True)
@@ -79,7 +85,7 @@ def _mine_here(config: AppConfig, *, as_json: bool) -> None:
     def tell(text: str) -> None:
         console.print(text, highlight=False)
 
-    with mining(config, tell=tell) as going:
+    with mining(config, again=again, tell=tell) as going:
         tell(f"mining {going.config.project}; logs are in {going.logs}")
         counts = follow(going.connection, going.config.project, check=going.children.check, console=console)
         summary = _export(going.connection, going.config)

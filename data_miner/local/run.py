@@ -17,7 +17,7 @@ from data_miner.errors import MinerError
 from data_miner.local.aid import Aid, offered
 from data_miner.local.children import MODULE, Child, Children, python
 from data_miner.local.postgres import embedded
-from data_miner.queue.leases import take_back_all
+from data_miner.queue.leases import retry, take_back_all
 from data_miner.workers.monitor import seed
 
 #: what differs from a cluster: nobody asks for health, and whoever presses Ctrl-C does not want to wait
@@ -39,8 +39,13 @@ class LocalRun:
 
 
 @contextmanager
-def mining(config: AppConfig, *, tell: Callable[[str], None]) -> Iterator[LocalRun]:
+def mining(config: AppConfig, *, again: bool, tell: Callable[[str], None]) -> Iterator[LocalRun]:
     """Mine a project as long as the context lasts; what is not done then is done by the next run.
+
+    Args:
+        config: of the project.
+        again: whether items that failed for good in an earlier run are tried once more.
+        tell: shows what takes long.
 
     Raises:
         MinerError: something that is needed can't be had, or another run works in the same directory.
@@ -62,6 +67,8 @@ def mining(config: AppConfig, *, tell: Callable[[str], None]) -> Iterator[LocalR
         with embedded(own / "postgres") as url, connect(url, name="local run") as connection:
             take_back_all(connection, max_attempts=config.queue.max_attempts)
             seed(connection, config)
+            if again:
+                retry(connection, config.project)
             children = _children(config, file, aid, url, in_container=needs_models)
             with Children(children, grace_s=config.worker.shutdown_grace_s) as running:
                 yield LocalRun(config=config, connection=connection, children=running, logs=own / _LOGS)

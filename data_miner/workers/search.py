@@ -53,7 +53,10 @@ def run(job: Job) -> Outcome:
         job.tick()
         url = _url(entry, item.payload["source"])
         new = download.item_for(config, key=video_key(entry, url), url=url)
-        if reason := download.rejection(entry, config.download):
+        if (address := new.key + url) != download.storable(address):
+            unstorable = "its address holds characters that no database takes"
+            rejected.append({"key": download.storable(new.key), "reason": unstorable})
+        elif reason := download.rejection(entry, config.download):
             rejected.append({"key": new.key, "reason": reason})
         else:
             found[new.key] = new

@@ -30,11 +30,11 @@ class Local:
         base = {"project": "p", "extract": {"fps": 5}, "download": {"min_duration_s": None, "retries": 0}}
         self.config.write_text(yaml.safe_dump(base | changes))
 
-    def start(self, **environment: str) -> subprocess.Popen[str]:
+    def start(self, *options: str, **environment: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [
                 *(sys.executable, "-m", "data_miner.cli", "run", str(self.config), "--local"),
-                *("--output", str(self.output), "--json"),
+                *("--output", str(self.output), "--json", *options),
             ],
             env=os.environ | environment,
             stdout=subprocess.PIPE,
@@ -42,9 +42,9 @@ class Local:
             text=True,
         )
 
-    def run(self, **environment: str) -> tuple[int, Any, str]:
+    def run(self, *options: str, **environment: str) -> tuple[int, Any, str]:
         """Run to the end; returns exit code, what it printed, and its messages."""
-        out, err = (process := self.start(**environment)).communicate(timeout=90)
+        out, err = (process := self.start(*options, **environment)).communicate(timeout=90)
         return process.returncode, json.loads(out) if out else None, err
 
     def processes(self, word: str) -> list[int]:
@@ -88,6 +88,15 @@ def test_it_ends_with_a_dataset_and_the_next_run_does_nothing_twice(local: Local
     asked = len(site.requests)
     assert local.run()[1]["dataset"]["frames"] == 10
     assert len(site.requests) == asked
+
+
+def test_what_failed_for_good_is_tried_again_when_asked(local: Local, site: Site) -> None:
+    local.write(urls=[site.add("/a.mp4", make_video(), status=404)])
+    assert local.run()[0] == 3
+    site.pages["/a.mp4"].status = 200
+    assert local.run()[0] == 3
+    code, said, _ = local.run("--retry")
+    assert (code, said["dataset"]["frames"]) == (0, 10)
 
 
 def test_an_interrupted_run_ends_cleanly_and_the_next_one_goes_on(local: Local, site: Site) -> None:

@@ -40,6 +40,18 @@ def test_a_site_that_does_not_answer_is_tried_again_and_given_up(pipeline: Pipel
     assert "timed out" in row["error"]
 
 
+def test_an_address_that_no_database_takes_is_left_out_and_the_others_are_fetched(
+    pipeline: Pipeline, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = site.add("/x.mp4", make_video())
+    entries = [{"_type": "url", "url": f"{site.url}/\ud800.mp4"}, {"_type": "url", "url": url}]
+    monkeypatch.setattr("data_miner.workers.search.list_videos", lambda *_, **__: iter(entries))
+    pipeline.run(pipeline.config(playlists=[f"{site.url}/list"], download=QUICK))
+    assert {state for state, _ in pipeline.items().values()} == {State.DONE}
+    (row,) = pipeline.db.execute("SELECT result FROM item WHERE stage = 'search'").fetchall()
+    assert (row["result"]["found"], len(row["result"]["rejected"])) == (1, 1)
+
+
 def test_a_redirect_loop_is_a_dead_letter_at_once(pipeline: Pipeline, site: Site) -> None:
     url = site.add("/x.mp4", b"", status=302)
     site.pages["/x.mp4"].location = url
