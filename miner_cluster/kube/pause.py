@@ -62,6 +62,19 @@ def resume(api: Api, namespace: str, *, check: bool = False) -> list[str]:
     return [title(workload) for workload in paused]
 
 
+def resting(api: Api, namespace: str) -> list[str]:
+    """Return the titles of workers that rest now, for somebody who goes on or was interrupted.
+
+    Raises:
+        KubeError: the API refuses or does not answer.
+    """
+    return [
+        title(workload)
+        for workload in workers(api, namespace)
+        if ANNOTATION in _annotations(workload) and not workload["spec"].get("replicas", 1)
+    ]
+
+
 def workers(api: Api, namespace: str) -> list[Object]:
     """Return our workers' workloads; none where the namespace is not there yet."""
     return [workload for kind in _KINDS for workload in _list(api, namespace, "apps/v1", kind)]

@@ -1,4 +1,4 @@
-"""What a restore refuses before it touches anything."""
+"""What a restore and a backup refuse before they touch anything."""
 
 from __future__ import annotations
 
@@ -24,3 +24,26 @@ def test_a_part_that_is_asked_for_and_not_in_the_backup_is_named(play: Play, tmp
     assert run.code == 2
     assert f"{backup} has no postgres; it has: filer" in " ".join(run.output.split())
     assert "TASK [backup : Let the workers end]" not in run.output
+
+
+RESTING = """
+from ansible.module_utils.basic import AnsibleModule
+
+module = AnsibleModule(argument_spec={name: {} for name in ("state", "kubeconfig", "namespace")})
+assert module.params["state"] == "looked"
+module.exit_json(changed=False, workers=["Deployment data-miner/extract-worker"])
+"""
+
+
+def test_no_backup_is_made_while_a_restore_goes_on(play: Play, tmp_path: Path) -> None:
+    (tmp_path / "kube_problem.py").write_text(NO_PROBLEM)
+    (tmp_path / "workers_paused.py").write_text(RESTING)
+    run = play(
+        *("playbooks/backup.yml", "-e", f"backup_dir={tmp_path / 'backups'}"),
+        ANSIBLE_ACTION_PLUGINS=str(tmp_path / "none"),
+        ANSIBLE_LIBRARY=f"{tmp_path}:{CHECKOUT / 'library'}",
+        ANSIBLE_LOOKUP_PLUGINS=f"{tmp_path}:{CHECKOUT / 'lookup_plugins'}",
+    )
+    assert run.code == 2
+    assert "a restore goes on" in " ".join(run.output.split())
+    assert not (tmp_path / "backups").exists()

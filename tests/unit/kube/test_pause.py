@@ -8,7 +8,7 @@ import pytest
 
 from miner_cluster.kube.api import KubeError
 from miner_cluster.kube.jobs import as_new, run_again
-from miner_cluster.kube.pause import ANNOTATION, KEDA_ANNOTATION, pause, resume
+from miner_cluster.kube.pause import ANNOTATION, KEDA_ANNOTATION, pause, resting, resume
 from miner_cluster.kube.waiting import Wait
 from tests.unit.kube.conftest import obj
 from tests.unit.kube.fake_api import FakeApi
@@ -61,6 +61,15 @@ def test_a_pause_that_was_interrupted_remembers_the_numbers(api: FakeApi) -> Non
     pause(api, "data-miner", timeout_s=1, waiting=QUICK)
     resume(api, "data-miner")
     assert replicas(api) == before
+
+
+def test_workers_rest_until_they_run_again_whoever_lets_them(api: FakeApi) -> None:
+    assert resting(api, "data-miner") == []
+    paused = pause(api, "data-miner", timeout_s=1, waiting=QUICK)
+    assert sorted(resting(api, "data-miner")) == sorted(paused)
+    for found in api.objects.values():
+        found["spec"]["replicas"] = 1
+    assert resting(api, "data-miner") == []
 
 
 def test_what_runs_again_meanwhile_is_paused_with_its_new_number(api: FakeApi) -> None:
