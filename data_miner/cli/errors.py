@@ -40,6 +40,9 @@ class MinerGroup(TyperGroup):
         except BrokenPipeError as error:
             sys.stderr.close()  # or the interpreter complains about the pipe once more
             raise typer.Exit(FAILED) from error
+        except OSError as error:  # such as a file that this user may not write
+            where = f"{error.filename}: " if error.filename else ""
+            raise _exit(f"{where}{error.strerror or error}", FAILED) from error
 
 
 def _exit(text: str, code: int) -> typer.Exit:

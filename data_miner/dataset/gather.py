@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from data_miner.config import AppConfig, to_plain
 from data_miner.dataset.scope import Scope, scope_of
@@ -145,3 +145,5 @@ def _size(path: Path) -> tuple[int, int]:
             return image.size
     except FileNotFoundError as error:
         raise MinerError(f"{path} is not in the store any more; nothing was exported") from error
+    except UnidentifiedImageError as error:
+        raise MinerError(f"{path} is no picture any more; nothing was exported") from error

@@ -147,7 +147,11 @@ class Pages:
             raise HTTPException(_NOT_FOUND, "no such frame")
         # Names hold a hash of the content, so a picture never changes.
         headers = {"Cache-Control": "private, max-age=86400, immutable"}
-        return Response(scaled(path, side), media_type="image/jpeg", headers=headers)
+        try:
+            body = scaled(path, side)
+        except OSError as error:
+            raise HTTPException(_NOT_FOUND, "this frame can not be read") from error
+        return Response(body, media_type="image/jpeg", headers=headers)
 
     def static(self, request: Request) -> Response:
         """Send the style sheet or the icon."""

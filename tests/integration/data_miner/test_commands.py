@@ -96,6 +96,13 @@ def test_doctor_is_content_where_all_is_well(commands: Commands, tmp_path: Path)
     assert all(one["ok"] for one in commands.json("doctor", "-c", str(config)))
 
 
+def test_a_directory_that_can_not_be_made_is_an_error_in_words(commands: Commands, tmp_path: Path) -> None:
+    config = tmp_path / "run.yaml"
+    config.write_text("project: p\nurls: [http://x.example/a.mp4]\n")
+    done = commands.run("run", str(config), "--local", "--output", "/proc/none", check=False)
+    assert (done.returncode, done.stderr) == (1, "error: /proc/none: No such file or directory\n")
+
+
 def test_run_queues_a_project_with_what_belongs_to_the_cluster(
     db: Connection, commands: Commands, tmp_path: Path
 ) -> None:

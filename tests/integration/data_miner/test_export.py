@@ -229,6 +229,15 @@ def test_a_frame_that_is_gone_ends_the_export(pipeline: Pipeline, dataset: Datas
         gather(pipeline.db, Store(pipeline.root, mount=None), mined)
 
 
+def test_a_frame_that_is_damaged_ends_the_export_in_words(
+    database: str, dataset: Dataset, tmp_path: Path
+) -> None:
+    dataset.frames[0].source.write_bytes(b"x")
+    done = Commands(database).run("export", "p", "--to", str(tmp_path / "new"), check=False)
+    assert done.returncode == 1
+    assert f"error: {dataset.frames[0].source} is no picture any more" in done.stderr.replace("\n", "")
+
+
 def test_the_command_exports_and_says_what(
     database: str, mined: AppConfig, dataset: Dataset, tmp_path: Path
 ) -> None:

@@ -159,15 +159,18 @@ def test_no_path_leads_out_of_the_store(page: Page, path: str) -> None:
     assert page.get(path).status == 404
 
 
-def test_a_link_in_the_store_leads_nowhere_else(page: Page, pipeline: Pipeline, tmp_path: Path) -> None:
+def test_a_link_in_the_store_leads_nowhere_else_and_a_damaged_frame_is_said(
+    page: Page, pipeline: Pipeline, tmp_path: Path
+) -> None:
     secret = tmp_path / "secret.jpg"
     Image.new("RGB", (8, 8)).save(secret)
     directory = pipeline.root / "frames" / ("a" * 64) / "0123456789abcdef"
     directory.mkdir(parents=True)
     (directory / "000000001.jpg").symlink_to(secret)
     (directory / "000000002.jpg").write_bytes(secret.read_bytes())
+    (directory / "000000003.jpg").write_bytes(b"damaged")
     frame = f"/frame/{'a' * 64}/0123456789abcdef"
-    assert (page.get(f"{frame}/1.jpg").status, page.get(f"{frame}/2.jpg").status) == (404, 200)
+    assert [page.get(f"{frame}/{number}.jpg").status for number in (1, 2, 3)] == [404, 200, 404]
 
 
 def test_without_a_token_everything_is_read_only(database: str, db: Connection, tmp_path: Path) -> None:
