@@ -36,10 +36,10 @@ def all_ready(lab: Lab) -> bool:
 
 
 def test_a_killed_postgres_loses_nothing(lab: Lab) -> None:
-    before = lab.status()["projects"]["demo"]
+    before = lab.status()["projects"]["demo"]["stages"]
     lab.kubectl("delete", "pod", "-n", "data-miner", "postgres-0", "--grace-period=0", "--force")
     wait_for("postgres is back", lambda: all_ready(lab))
-    wait_for("status answers as before", lambda: lab.status()["projects"]["demo"] == before)
+    wait_for("status answers as before", lambda: lab.status()["projects"]["demo"]["stages"] == before)
 
 
 def restarts(lab: Lab, stage: str) -> dict[str, int]:
