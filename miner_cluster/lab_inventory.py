@@ -8,6 +8,7 @@ With --existing it must be there.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import ipaddress
 import re
 import sys
@@ -68,14 +69,17 @@ def write_inventory(name: str, *, checkout: Path = CHECKOUT) -> Path:
     file = checkout / ".state" / name / "inventory" / FILE
     if file.exists():
         return file
-    chosen = checkout.glob(f".state/*/inventory/{FILE}")
-    taken = [*routed(), *podman_subnets(), *(subnet for path in chosen for subnet in named_subnets(path))]
-    template = (checkout / "inventory" / "lab" / FILE).read_text("utf-8")
     file.parent.mkdir(parents=True, exist_ok=True)
-    new = file.with_suffix(".new")
-    number = free_number(taken)
-    new.write_text(inventory_text(template, name, number), "utf-8")
-    new.rename(file)
+    # Two that choose at the same time see each other's choice.
+    with (checkout / ".state" / ".subnets.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        chosen = checkout.glob(f".state/*/inventory/{FILE}")
+        taken = [*routed(), *podman_subnets(), *(subnet for path in chosen for subnet in named_subnets(path))]
+        template = (checkout / "inventory" / "lab" / FILE).read_text("utf-8")
+        new = file.with_suffix(".new")
+        number = free_number(taken)
+        new.write_text(inventory_text(template, name, number), "utf-8")
+        new.rename(file)
     print(f"lab {name}: subnet 172.31.{number}.0/24, described by {file}", file=sys.stderr)
     return file
 
