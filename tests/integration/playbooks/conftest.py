@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +29,9 @@ class Run:
 
 
 Play = Callable[..., Run]
-#: seconds in which a program at a terminal must say something
-TERMINAL_TIMEOUT_S = 120
+#: seconds in which a program at a terminal must end, and after which a person types once more
+TERMINAL_TIMEOUT_S = 300
+TYPE_AGAIN_S = 2
 
 
 def ansible_playbook(*arguments: str, **environment: str) -> Run:
@@ -54,13 +56,18 @@ def at_a_terminal(question: str, typed: str, *arguments: str) -> Run:
     if pid == 0:
         os.chdir(CHECKOUT)
         os.execve(program, [program, *arguments], {**os.environ, "ANSIBLE_NOCOLOR": "1"})  # noqa: S606
-    output, answered = b"", False
+    output = b""
+    until = time.monotonic() + TERMINAL_TIMEOUT_S
     try:
-        while select.select([terminal], [], [], TERMINAL_TIMEOUT_S)[0]:
-            output += os.read(terminal, 4096)
-            if not answered and question.encode() in output:
+        while time.monotonic() < until:
+            if select.select([terminal], [], [], TYPE_AGAIN_S)[0]:
+                asked = question.encode() in output
+                output += os.read(terminal, 4096)
+                if asked or question.encode() not in output:
+                    continue
+            # What is typed before the question is read is thrown away, so it is typed until it is answered.
+            if question.encode() in output:
                 os.write(terminal, typed.encode())
-                answered = True
         os.kill(pid, signal.SIGKILL)  # it waits for something else
     except OSError:
         pass  # the program has ended, and its terminal with it
