@@ -83,7 +83,6 @@ unit: venv
 .PHONY: e2e
 e2e: venv ## Build a lab, deploy, break one thing per component, run molecule, tear down
 	scripts/bootstrap lab
-	scripts/bootstrap image
 	scripts/e2e
 
 .PHONY: soak
