@@ -31,30 +31,15 @@ _raw:
   elements: dict
 """
 
-from pathlib import Path
-from typing import Any
-
-from ansible.errors import AnsibleLookupError
-from ansible.plugins.lookup import LookupBase
-
-from miner_cluster.cluster import as_cluster
-from miner_cluster.kube.api import Api, KubeError
+from miner_cluster.cluster import Cluster
+from miner_cluster.cluster_lookup import ClusterLookup
+from miner_cluster.kube.api import Api
 from miner_cluster.kube.deployed import storage_digests
 
-TIMEOUT_S = 5
 
-
-class LookupModule(LookupBase):  # type: ignore[misc]
+class LookupModule(ClusterLookup):
     """Asks the API."""
 
-    def run(self, terms: list[str], variables: Any = None, **kwargs: Any) -> list[dict[str, str]]:  # noqa: ARG002 - it takes none
+    def answer(self, api: Api, cluster: Cluster) -> dict[str, str]:
         """Return the digests."""
-        self.set_options(var_options=variables, direct=kwargs)
-        cluster = as_cluster(self.get_option("cluster"))
-        kubeconfig = Path(cluster.state_dir) / "kubeconfig"
-        if not kubeconfig.is_file():
-            return [{}]
-        try:
-            return [storage_digests(Api(kubeconfig, timeout_s=TIMEOUT_S), cluster.seaweedfs.namespace)]
-        except KubeError as error:
-            raise AnsibleLookupError(str(error)) from None
+        return storage_digests(api, cluster.seaweedfs.namespace)
