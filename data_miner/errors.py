@@ -2,6 +2,7 @@
 
 ``ConfigError``       nothing starts; the user edits the file and line that it names
 ``RetryableError``    the item goes back to the queue and is tried again later
+``UnreadableError``   the same, with longer pauses: a machine may have to come back
 ``SiteBlockedError``  the site refuses us as a whole: the item waits, no attempt is burnt
 ``PermanentError``    the item can never succeed: dead letter with the message kept
 ``NotReadyError``     what the worker itself needs is away: the item goes back, no attempt is burnt
@@ -46,6 +47,10 @@ class ConfigError(MinerError):
 
 class RetryableError(MinerError):
     """Trying again later may succeed: a time-out, a lost connection, HTTP 5xx."""
+
+
+class UnreadableError(RetryableError):
+    """A stored file can't be read: its pieces are lost, or on a machine that is away and may come back."""
 
 
 class SiteBlockedError(MinerError):

@@ -15,7 +15,7 @@ from yt_dlp.utils import DownloadError, ExtractorError, GeoRestrictedError, Unsu
 
 from data_miner.config.model import DownloadConfig
 from data_miner.errors import MinerError, PermanentError, RetryableError, SiteBlockedError
-from data_miner.mount import StorageAwayError, is_storage_fault
+from data_miner.mount import is_storage_fault
 from data_miner.site_secrets import SiteSecrets, site_secrets
 
 Info = dict[str, Any]
@@ -179,8 +179,8 @@ class _Translated:
             raise translate(error, site=self.site, hide=self.secrets.hide) from error
 
 
-def translate(error: BaseException, *, site: str, hide: Callable[[str], str]) -> MinerError:
-    """Say what a failure of yt-dlp means for the item.
+def translate(error: BaseException, *, site: str, hide: Callable[[str], str]) -> MinerError | OSError:
+    """Say what a failure of yt-dlp means for the item; one of the storage stays what it is.
 
     Args:
         error: what yt-dlp raised.
@@ -191,7 +191,7 @@ def translate(error: BaseException, *, site: str, hide: Callable[[str], str]) ->
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, OSError) and is_storage_fault(cause) and not isinstance(cause, TransportError):
-            return StorageAwayError(f"{cause.strerror}: {cause.filename or 'output directory'}")
+            return OSError(cause.errno, cause.strerror, cause.filename or "output directory")
     if _BOT.search(text):
         return SiteBlockedError(text, site=site)
     for cause in causes:

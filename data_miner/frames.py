@@ -9,6 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from data_miner.errors import RetryableError
+from data_miner.mount import naming
 
 
 def frame_times(directory: Path) -> list[int]:
@@ -36,15 +37,19 @@ def read_frame(path: Path, *, side: int | None = None) -> Image.Image:
         side: where given, neither side needs more pixels; a JPEG is then decoded at a fraction of its size.
 
     Raises:
-        RetryableError: the file is not there.
+        RetryableError: the file is not there, or is damaged.
     """
     try:
-        with Image.open(path) as image:
+        with naming(path), path.open("rb") as stream, Image.open(stream) as image:
             if side is not None:
                 image.draft("RGB", (side, side))
             return image.convert("RGB")
     except FileNotFoundError as error:
         raise RetryableError(f"{path}: not in the store") from error
+    except (OSError, SyntaxError) as error:  # that is how Pillow says it
+        if getattr(error, "errno", None) is not None:
+            raise
+        raise RetryableError(f"{path}: damaged: {error}") from error
 
 
 def frame_batches(

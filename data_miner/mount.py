@@ -43,6 +43,17 @@ def is_storage_fault(error: OSError) -> bool:
     return error.errno in _FAULTS
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Name the file in errors of the block, which by themselves only those of opening one do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
+
+
 def fuse_mounts(mountinfo: str) -> set[str]:
     """Return the mount points of FUSE file systems that are on top, from the text of /proc/self/mountinfo."""
     kinds = {point: line.partition(" - ")[2].split()[0] for point, line in _uppermost(mountinfo).items()}

@@ -10,10 +10,12 @@ Everything appears under its final name by one rename, complete and synced.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -21,7 +23,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import UUID
 
-from data_miner.mount import StorageAwayError, held, is_storage_fault, require_mount
+from data_miner.errors import UnreadableError
+from data_miner.mount import StorageAwayError, held, is_storage_fault, naming, require_mount
 
 _CHUNK = 1 << 20
 
@@ -75,6 +78,10 @@ class Store:
 
         While a mount is replaced, files are missing and videos seem to end early, which looks like a fault of
         the item. So nothing that was found out meanwhile counts, and ``check`` refuses to keep it.
+
+        Raises:
+            StorageAwayError: the storage can't be used now, whichever item wants it.
+            UnreadableError: it can, but not this item's file.
         """
         try:
             with held(self.mount) if self.mount else nullcontext(self._same) as self._same:
@@ -85,11 +92,33 @@ class Store:
                     raise
                 self._require_same()
         except OSError as error:
+            if self.is_lost(error):
+                raise UnreadableError(
+                    f"{error.filename or 'a file'}: {error.strerror}, though the storage answers: "
+                    "its pieces are lost, or on a machine that is away"
+                ) from error
             if is_storage_fault(error):
                 raise StorageAwayError(f"{self.root}: {error.strerror}") from error
             raise
         finally:
             self._same = lambda: True
+
+    def is_lost(self, error: OSError) -> bool:
+        """Tell whether an error is that of one file: another one can be written and read again."""
+        if error.errno != errno.EIO:
+            return False
+        content = os.urandom(64)
+        try:
+            self.check()
+            parent = self.root / "tmp"
+            parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=parent, prefix="probe-") as probe:
+                probe.write(content)
+                probe.flush()
+                os.fsync(probe.fileno())
+                return Path(probe.name).read_bytes() == content
+        except (OSError, StorageAwayError):
+            return False
 
     def _require_same(self, error: Exception | None = None) -> None:
         if not self._same():
@@ -99,7 +128,7 @@ class Store:
         """Make and return the working directory of one lease.
 
         What an earlier lease of the item left is copied, then removed: its worker may be frozen, not dead,
-        and would go on writing to files that were only moved.
+        and would go on writing to files that were only moved. A file that can't be read any more is left out.
         """
         self.check()
         parent = self.root / "tmp" / stage / str(item_id)
@@ -109,9 +138,17 @@ class Store:
             if other != mine:
                 for file in other.iterdir():
                     if file.is_file():
-                        shutil.copyfile(file, mine / file.name)
+                        self._copy(file, mine / file.name)
                 shutil.rmtree(other, ignore_errors=True)
         return mine
+
+    def _copy(self, file: Path, target: Path) -> None:
+        try:
+            shutil.copyfile(file, target)
+        except OSError as error:
+            if not self.is_lost(error):
+                raise
+            target.unlink(missing_ok=True)
 
     def remove_workspace(self, stage: str, item_id: int) -> None:
         """Remove what an item's attempts left."""
@@ -155,15 +192,23 @@ class Store:
         return self.root / "frames" / sha256 / params_hash
 
     def read_frames(self, sha256: str, params_hash: str) -> dict[str, Any] | None:
-        """Return the manifest of a complete directory of frames, or None. The directory is taken over."""
+        """Return the manifest of a complete directory of frames, or None. The directory is taken over.
+
+        One whose manifest is damaged or lost counts as incomplete: its frames are cut again.
+        """
         directory = self.frames_path(sha256, params_hash)
         if not _adopted(directory):
             return None
         try:
-            manifest: dict[str, Any] = json.loads((directory / MANIFEST).read_text())
-        except (FileNotFoundError, NotADirectoryError):
+            with naming(directory / MANIFEST):
+                manifest = json.loads((directory / MANIFEST).read_bytes())
+        except (FileNotFoundError, NotADirectoryError, ValueError):
             return None
-        return manifest
+        except OSError as error:
+            if not self.is_lost(error):
+                raise
+            return None
+        return manifest if isinstance(manifest, dict) else None
 
     def add_frames(
         self, directory: Path, sha256: str, params_hash: str, manifest: dict[str, Any]

@@ -23,6 +23,7 @@ from data_miner.db.dataset import (
 )
 from data_miner.errors import MinerError
 from data_miner.frames import frame_path, frame_times
+from data_miner.mount import naming
 from data_miner.queue.items import params_hash
 from data_miner.store import Store
 
@@ -141,7 +142,7 @@ def gather(
 
 def _size(path: Path) -> tuple[int, int]:
     try:
-        with Image.open(path) as image:
+        with naming(path), path.open("rb") as stream, Image.open(stream) as image:
             return image.size
     except FileNotFoundError as error:
         raise MinerError(f"{path} is not in the store any more; nothing was exported") from error

@@ -18,7 +18,7 @@ from data_miner.db.connect import Connection, DatabaseAwayError
 from data_miner.db.migrate import SchemaMissingError
 from data_miner.db.projects import project_config
 from data_miner.db.session import Session
-from data_miner.errors import MinerError, NotReadyError, PermanentError, SiteBlockedError
+from data_miner.errors import MinerError, NotReadyError, PermanentError, SiteBlockedError, UnreadableError
 from data_miner.queue import leases
 from data_miner.queue.items import Item, Outcome, State
 from data_miner.queue.records import StaleError
@@ -36,6 +36,9 @@ T = TypeVar("T")
 #: an item that can't be worked on now, such as one whose file is on a machine that is away, lets others come
 #: first for so many pauses
 _TURNS = 10
+
+#: by which backoff is longer for a file that can't be read: five attempts wait for a machine for an hour
+_SLOWER = 30
 
 #: errors are kept with the item; a person reads the beginning
 _MAX_ERROR = 1000
@@ -253,7 +256,10 @@ class Worker:
             return "blocked", lambda c: leases.block(c, item, text, site=site, breaker=breaker)
         if isinstance(error, PermanentError):
             return "permanent", lambda c: leases.bury(c, item, text)
-        return "transient", lambda c: leases.fail(c, item, text, queue=self.config.queue)
+        queue = self.config.queue
+        if isinstance(error, UnreadableError):
+            queue = queue.model_copy(update={"backoff_s": queue.backoff_s * _SLOWER})
+        return "transient", lambda c: leases.fail(c, item, text, queue=queue)
 
     def _settle(self, operation: Callable[[Connection], T]) -> T | None:
         """Run an operation, again and again while the database is away; None if asked to stop meanwhile."""

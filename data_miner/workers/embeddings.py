@@ -11,7 +11,9 @@ import numpy as np
 from data_miner.errors import PermanentError
 from data_miner.frames import frame_batches, frame_times
 from data_miner.models.provider import Vectors
+from data_miner.mount import naming
 from data_miner.queue.items import params_hash
+from data_miner.store import Store
 from data_miner.workers.job import Job
 
 #: pictures are decoded at about twice the side that the models look at: no larger, for memory and time
@@ -41,7 +43,7 @@ def frame_embeddings(job: Job, video: str, frames_hash: str, model: str, *, batc
         PermanentError: there are no frames.
     """
     target = job.store.embeddings_path(video, frames_hash, params_hash({"model": model}))
-    if (found := _read(target)) is not None:
+    if (found := _read(job.store, target)) is not None:
         return found
     directory = job.store.frames_path(video, frames_hash)
     times_ms = frame_times(directory)
@@ -61,11 +63,16 @@ def frame_embeddings(job: Job, video: str, frames_hash: str, model: str, *, batc
     return Embeddings(times_ms=times_ms, vectors=vectors.astype(np.float32))
 
 
-def _read(file: Path) -> Embeddings | None:
+def _read(store: Store, file: Path) -> Embeddings | None:
+    """Return what is in a file; None where it must be made again, being damaged, lost or not there."""
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        with naming(file), file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             return Embeddings(
                 times_ms=arrays["times_ms"].tolist(), vectors=arrays["vectors"].astype(np.float32)
             )
     except (FileNotFoundError, zipfile.BadZipFile, ValueError, KeyError):
+        return None
+    except OSError as error:
+        if not store.is_lost(error):
+            raise
         return None

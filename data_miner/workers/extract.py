@@ -16,6 +16,7 @@ from av.video.frame import VideoFrame
 from data_miner.config.model import ExtractConfig, Stage
 from data_miner.errors import PermanentError, RetryableError
 from data_miner.media import video_extension
+from data_miner.mount import naming
 from data_miner.queue.items import NewItem, Outcome
 from data_miner.queue.records import FramesCut
 from data_miner.video.pick import pick
@@ -89,11 +90,12 @@ def _cut_into_store(job: Job, sha256: str, params_hash: str) -> dict[str, Any]:
     params = ExtractConfig.model_validate(job.item.params)
     file = job.store.root / job.item.payload["path"]
     if not file.is_file():
-        raise RetryableError(f"{job.item.payload['path']}: not in the store")
+        raise RetryableError(f"{file}: not in the store")
     directory = job.workspace() / "frames"
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir()
-    cut = cut_frames(file, directory, params, job.tick)
+    with naming(file):
+        cut = cut_frames(file, directory, params, job.tick)
     manifest: dict[str, Any] = {"frames": cut.frames, "width": cut.width, "height": cut.height}
     if cut.near_duplicates:
         manifest["near_duplicates"] = cut.near_duplicates
@@ -167,7 +169,8 @@ class _Writer:
     def _save(self, time_s: float, frame: VideoFrame) -> None:
         image = picture(frame, self._params.max_side)
         file = self._directory / f"{round(time_s * 1000):09d}.jpg"
-        image.save(file, quality=self._params.jpeg_quality)
+        with naming(file):
+            image.save(file, quality=self._params.jpeg_quality)
         self._cut.frames += 1
         self._cut.width, self._cut.height = image.width, image.height
 

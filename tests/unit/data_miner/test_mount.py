@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from data_miner import mount
-from data_miner.errors import PermanentError
+from data_miner.errors import PermanentError, UnreadableError
 from data_miner.mount import StorageAwayError, fuse_mounts
 from data_miner.store import Store
 
@@ -117,7 +117,23 @@ def test_the_next_work_begins_anew(store: Store, mounted: Mount) -> None:
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOTCONN, errno.ENOSPC])
 def test_errors_of_the_storage_are_told_from_others(tmp_path: Path, number: int) -> None:
     plain = Store(tmp_path, mount=None)
+    (tmp_path / "tmp").write_text("so nothing else can be stored either")
     with pytest.raises(StorageAwayError), plain.faults():
         raise OSError(number, "away")
     with pytest.raises(PermissionError), plain.faults():
         raise PermissionError(errno.EACCES, "no")
+
+
+def test_a_file_that_cannot_be_read_is_told_from_a_storage_that_is_away(store: Store, mounted: Mount) -> None:
+    def read() -> None:
+        raise OSError(errno.EIO, "Input/output error", "a")
+
+    with (
+        pytest.raises(UnreadableError, match="a: Input/output error, though the storage answers"),
+        store.faults(),
+    ):
+        read()
+    assert not list((store.root / "tmp").iterdir())
+    mounted(None)
+    with pytest.raises(StorageAwayError), store.faults():
+        read()
