@@ -29,8 +29,8 @@ TOKEN_SECRET, TOKEN_KEY = "hf-token", "HF_TOKEN"
 CERTIFICATES_SECRET, CERTIFICATES_DIR = "storage-certificates", "/etc/storage-certificates"
 #: roll pods when their image or their token changes
 IMAGE_ANNOTATION, TOKEN_ANNOTATION = "data-miner/image-id", "data-miner/token-hash"
-#: the page of the monitor: its Service and its Secret
-PAGE, PAGE_TOKEN_KEY = "monitor-page", "token"
+#: the page of the monitor: its Service and its Secret, with the password of its role in the database
+PAGE, PAGE_TOKEN_KEY, PAGE_PASSWORD_KEY = "monitor-page", "token", "database-password"
 #: where the image of Adminer listens, whatever its Service's port is
 ADMINER_PORT = 8080
 #: of every pod, one in each namespace; its token is mounted nowhere
@@ -78,6 +78,13 @@ def service_host(cluster: Cluster, name: str) -> str:
 def app_image(cluster: Cluster) -> str:
     """Return the reference of the workers' image."""
     return f"{cluster.image.name}:{cluster.image.tag}"
+
+
+def database_url(cluster: Cluster, user: str) -> str | None:
+    """Return where the cluster's own database is; None where it has none."""
+    if postgres := cluster.infrastructure.get("postgres"):
+        return f"postgresql://{user}@{service_host(cluster, 'postgres')}:{postgres.port}/{DATABASE}"
+    return None
 
 
 def database_env() -> dict[str, pods.EnvValue]:

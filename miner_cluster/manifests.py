@@ -11,12 +11,12 @@ from miner_cluster.app_config import MinerConfig
 from miner_cluster.cluster import Cluster
 from miner_cluster.manifest_item import (
     CONFIG_MAP,
-    DATABASE,
     DATABASE_USER,
     PLUGINS_CONFIG_MAP,
     SERVICE_ACCOUNT,
     Item,
     app_common,
+    database_url,
     service_host,
 )
 from miner_cluster.manifests_autoscale import autoscale_items
@@ -64,9 +64,8 @@ def plan(
 def service_urls(cluster: Cluster) -> dict[str, str]:
     """Return where the workers find the services, by the keys of the ConfigMap."""
     urls = {}
-    if postgres := cluster.infrastructure.get("postgres"):
-        address = f"{service_host(cluster, 'postgres')}:{postgres.port}"
-        urls["DATABASE_URL"] = f"postgresql://{DATABASE_USER}@{address}/{DATABASE}"
+    if url := database_url(cluster, DATABASE_USER):
+        urls["DATABASE_URL"] = url
     if loki := cluster.infrastructure.get("loki"):
         urls["LOKI_URL"] = f"http://{service_host(cluster, 'loki')}:{loki.port}"
     return urls

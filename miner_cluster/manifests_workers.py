@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from data_miner.page import names
 from data_miner.site_secrets import DIRECTORY_VARIABLE
 from miner_cluster import pods
 from miner_cluster.app_config import MinerConfig
@@ -18,6 +19,7 @@ from miner_cluster.manifest_item import (
     CERTIFICATES_SECRET,
     CONFIG_MAP,
     PAGE,
+    PAGE_PASSWORD_KEY,
     PAGE_TOKEN_KEY,
     PLUGINS_CONFIG_MAP,
     SITE_ACCESS,
@@ -28,6 +30,7 @@ from miner_cluster.manifest_item import (
     Item,
     app_common,
     database_env,
+    database_url,
     image_annotation,
 )
 from miner_cluster.model_workers import worker_image
@@ -47,7 +50,6 @@ READ_AT_START = (
 
 #: where the page listens in its pod
 _PAGE_PORTS = (8090, 8091)
-_PAGE_TOKEN = "DATA_MINER_PAGE_TOKEN"  # noqa: S105 - the name of a variable
 
 _CONFIG_DIR = "/etc/data-miner"
 _PLUGINS_DIR = "/etc/data-miner-plugins"
@@ -137,6 +139,7 @@ def _worker_vars(cluster: Cluster, stage: str, worker: ResolvedWorker, config: M
     paths = (
         ({"PYTHONPATH": _PLUGINS_DIR} if plugins else {})
         | ({DIRECTORY_VARIABLE: _SITE_ACCESS_DIR} if download else {})
+        | (_page_role(cluster) if worker.node_port is not None else {})
         | ({"DATA_MINER_STORAGE_CERTIFICATES": CERTIFICATES_DIR} if stage == MONITOR else {})
     )
     return {
@@ -166,8 +169,18 @@ def _worker_vars(cluster: Cluster, stage: str, worker: ResolvedWorker, config: M
 
 def _page(cluster: Cluster, config: MinerConfig) -> dict[str, Any]:
     values = _place_env(cluster)
-    values[_PAGE_TOKEN] = {"secret": PAGE, "key": PAGE_TOKEN_KEY, "optional": True}
+    if url := database_url(cluster, names.ROLE):
+        values["DATABASE_URL"] = url
+        values["PGPASSWORD"] = {"secret": PAGE, "key": PAGE_PASSWORD_KEY}
+    values[names.TOKEN] = {"secret": PAGE, "key": PAGE_TOKEN_KEY, "optional": True}
     return {"name": PAGE, "port": page_port(config), "env": values}
+
+
+def _page_role(cluster: Cluster) -> dict[str, pods.EnvValue]:
+    """Return what the monitor makes the page's role with, in a database of the cluster's own."""
+    if "postgres" not in cluster.infrastructure:
+        return {}
+    return {names.ROLE_PASSWORD: {"secret": PAGE, "key": PAGE_PASSWORD_KEY, "optional": True}}
 
 
 def _place_env(cluster: Cluster) -> dict[str, pods.EnvValue]:

@@ -17,9 +17,7 @@ from data_miner.db.connect import database_url
 from data_miner.errors import MinerError
 from data_miner.local.postgres import embedded
 from data_miner.logs import set_up_logging
-
-#: who knows this may change something; without it the page can only be read
-TOKEN = "DATA_MINER_PAGE_TOKEN"  # noqa: S105 - the name of a variable
+from data_miner.page.names import TOKEN
 
 
 def register(app: typer.Typer) -> None:

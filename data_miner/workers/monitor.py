@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 
 from data_miner.config import AppConfig, Stage
 from data_miner.db.connect import Connection, DatabaseAwayError
 from data_miner.db.migrate import SchemaMissingError
+from data_miner.db.page_role import make_page_role
 from data_miner.db.projects import forget_lost_workers, project_videos, read_status, save_project
 from data_miner.db.session import Session
 from data_miner.mount import StorageAwayError
 from data_miner.orphans import MIN_AGE_S, OrphanCollector
+from data_miner.page.names import ROLE_PASSWORD
 from data_miner.queue.items import State
 from data_miner.queue.leases import enqueue, reap, unfinished
 from data_miner.store import Store
@@ -71,6 +74,7 @@ class Monitor:
         self.config = process.config
         self._session = Session(process.database_url, name=process.name)
         self._leading = False
+        self._page_password = os.environ.get(ROLE_PASSWORD)
         self._seeded_at: float | None = None
         self._orphans = OrphanCollector(process.store)
         self._collected_at: float | None = None
@@ -104,6 +108,9 @@ class Monitor:
     def _turn(self, connection: Connection) -> None:
         if not self._lead(connection):
             return
+        if self._page_password is not None:
+            make_page_role(connection, self._page_password)
+            self._page_password = None
         taken = reap(connection, max_attempts=self.config.queue.max_attempts)
         for item_id, state in taken.items():
             logger.warning(

@@ -6,13 +6,18 @@ import http.client
 import re
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
+from psycopg.conninfo import make_conninfo
+
+from data_miner.db.connect import DatabaseAwayError, connect
+from data_miner.db.page_role import make_page_role
 from data_miner.page.access import Access
 from data_miner.page.app import make_app
+from data_miner.page.names import ROLE
 from data_miner.page.reader import Reader
 from data_miner.page.serve import make_server
 from data_miner.store import Store
@@ -79,7 +84,11 @@ class Page:
 
 @contextmanager
 def serving(database: str, root: Path, *, token: str | None = TOKEN) -> Iterator[Page]:
-    app = make_app(Reader(database, Store(root, mount=None)), Access(token=token))
+    """Serve as the role that the page has on a cluster."""
+    with suppress(DatabaseAwayError), connect(database, name="test") as connection:
+        make_page_role(connection, TOKEN)
+    url = make_conninfo(database, user=ROLE)
+    app = make_app(Reader(url, Store(root, mount=None)), Access(token=token))
     server = make_server(app, host="127.0.0.1", port=0)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -64,6 +64,18 @@ def test_its_token_comes_from_a_secret_and_reaches_the_page_alone(render: Render
     assert "HF_TOKEN" not in {entry["name"] for entry in both["page"]["env"]}
 
 
+def test_it_logs_in_to_the_database_as_a_role_of_its_own(render: Render, load: Load) -> None:
+    both = containers(objects(render, load, GOOD))
+    page, monitor = ({entry["name"]: entry for entry in both[name]["env"]} for name in ("page", "monitor"))
+    assert page["DATABASE_URL"]["value"].startswith("postgresql://data_miner_page@postgres.")
+    secrets = [
+        page["PGPASSWORD"]["valueFrom"]["secretKeyRef"],
+        monitor["DATA_MINER_PAGE_DATABASE_PASSWORD"]["valueFrom"]["secretKeyRef"],
+    ]
+    assert {(secret["name"], secret["key"]) for secret in secrets} == {("monitor-page", "database-password")}
+    assert "postgres" not in str(page["PGPASSWORD"])
+
+
 def test_both_containers_of_a_pod_have_ports_of_their_own(render: Render, load: Load) -> None:
     both = containers(objects(render, load, GOOD + "  worker: {port: 8090}\n"))
     ports = [port["containerPort"] for container in both.values() for port in container["ports"]]
