@@ -16,6 +16,7 @@ from data_miner.config.model import AppConfig
 from data_miner.config.source import KeyPath, dotted, load_yaml, parse_yaml
 from data_miner.config.words import MISFIT, known_keys, shown, suggested_key, words
 from data_miner.errors import ConfigError, Problem
+from data_miner.logins import LOGIN_SHOWN, NO_LOGIN_HINT, has_login
 
 #: how a problem is called when no file is to blame
 NO_FILE = "configuration"
@@ -186,6 +187,8 @@ def _read_url_files(merged: Merged, base: Path) -> None:
 
 def _url_problem(path: Path, number: int, url: str) -> list[Problem]:
     if url.startswith(("http://", "https://")):
-        return []
+        if not has_login(url):
+            return []
+        return [Problem(file=str(path), line=number, column=1, message=LOGIN_SHOWN, hint=NO_LOGIN_HINT)]
     hint = "one URL a line; # starts a comment"
     return [Problem(file=str(path), line=number, column=1, message=f"not a URL: {shown(url)}", hint=hint)]

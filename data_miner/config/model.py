@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from data_miner.config.words import MISFIT
+from data_miner.logins import LOGIN_SHOWN, NO_LOGIN_HINT, has_login
 
 
 class Stage(StrEnum):
@@ -66,6 +67,8 @@ def _url(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in {"http", "https"} or not parts.netloc:
         raise ValueError("should be a URL with http:// or https://")
+    if has_login(value):
+        raise _misfit(LOGIN_SHOWN, below=(), because=(), hint=NO_LOGIN_HINT)
     return value
 
 
@@ -172,9 +175,9 @@ class DownloadConfig(Section):
     @model_validator(mode="after")
     def _the_proxy_needs_no_password(self) -> Self:
         """Configurations are in a ConfigMap, in the database, and part of each exported dataset."""
-        if self.proxy is not None and "@" in urlsplit(self.proxy).netloc:
+        if self.proxy is not None and has_login(self.proxy):
             raise _misfit(
-                "holds a login, which all who read the configuration would see",
+                LOGIN_SHOWN,
                 below=("proxy",),
                 because=("download", "proxy"),
                 hint="set DOWNLOAD_PROXY in .env instead",

@@ -10,6 +10,7 @@ from data_miner.config.model import Stage
 from data_miner.dataset.scope import Scope
 from data_miner.db.connect import Connection
 from data_miner.db.queries import queries
+from data_miner.logins import without_login
 
 _SQL = queries("dataset")
 _ORDER = list(Stage)
@@ -70,7 +71,9 @@ def read_origins(
     """Return where each video was found, the first find first; of these videos, or of all."""
     origins: dict[str, list[Origin]] = {}
     for row in connection.execute(_SQL["origins"], _of(scope, videos)).fetchall():
-        origins.setdefault(row["video"], []).append(Origin(url=row["url"], metadata=row["metadata"]))
+        origins.setdefault(row["video"], []).append(
+            Origin(url=without_login(row["url"]), metadata=row["metadata"])
+        )
     return origins
 
 

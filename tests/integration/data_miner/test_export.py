@@ -96,6 +96,18 @@ def test_the_card_names_sources_models_thresholds_and_configuration(
     assert "positive_prompts" in (directory / "config.yaml").read_text()
 
 
+def test_a_login_in_an_address_is_exported_nowhere(
+    pipeline: Pipeline, mined: AppConfig, tmp_path: Path
+) -> None:
+    """The configuration takes none now, but a database may be older."""
+    pipeline.db.execute("UPDATE video_origin SET url = replace(url, '://', '://me:secret@')")
+    export(gather(pipeline.db, Store(pipeline.root, mount=None), mined), tmp_path / "set", list(Format))
+    written = [file.read_bytes() for file in (tmp_path / "set").iterdir() if file.is_file()]
+    assert any(b"http://127.0.0.1" in text for text in written)
+    assert not any(b"secret" in text for text in written)
+    assert b"secret" not in str(pq.read_table(tmp_path / "set/frames.parquet").to_pylist()).encode()
+
+
 @pytest.mark.parametrize(
     ("extract", "said"),
     [

@@ -72,6 +72,8 @@ def test_null_means_no_limit() -> None:
         ("urls: [ftp://x]\n", "urls[0]: should be a URL with http:// or https://; found 'ftp://x'"),
         ("queue: {lease_s: 1201}\n", "queue.lease_s: should be less than or equal to 1200"),
         ("download: {proxy: 'http://me:secret@x:1'}\n", "o.yaml:2:12: download.proxy: holds a login"),
+        ("urls: [http://x/1, 'http://me:secret@x/2']\n", "o.yaml:2:20: urls[1]: holds a login"),
+        ("playlists: [https://me@x/]\n", "playlists[0]: holds a login, which all who read"),
         ("filter: 3\n", "filter: should be a mapping (lines of `key: value`); found 3"),
         ("stages: [search, download, extract, filter]\n", "o.yaml:2:1: filter.positive_prompts: is empty"),
     ],
@@ -80,8 +82,11 @@ def test_a_bad_value_is_named_with_its_place(text: str, expected: str) -> None:
     assert expected in refusal(text)
 
 
-def test_a_password_that_is_refused_is_not_shown() -> None:
-    assert "secret" not in refusal("download: {proxy: 'socks5://me:secret@x:1'}\n")
+@pytest.mark.parametrize("key", ["download: {proxy: '%s'}\n", "urls: ['%s']\n"])
+def test_a_password_that_is_refused_is_not_shown(key: str) -> None:
+    said = refusal(key % "https://me:secret@x:1")
+    assert "secret" not in said
+    assert "in .env" in said
 
 
 def test_a_missing_project_is_said_plainly() -> None:
@@ -116,3 +121,13 @@ def test_a_bad_url_file_is_named_with_its_line(tmp_path: Path) -> None:
         load_app_config(run)
     assert "more.txt:2:1: not a URL: 'not a url'" in str(caught.value)
     assert "run.yaml:2:23: url_files[1]" in str(caught.value)
+
+
+def test_a_login_in_a_url_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "more.txt").write_text("http://b/1\nhttps://me:secret@b/1\n")
+    run = tmp_path / "run.yaml"
+    run.write_text("project: p\nurl_files: [more.txt]\n")
+    with pytest.raises(ConfigError) as caught:
+        load_app_config(run)
+    assert "more.txt:2:1: holds a login" in str(caught.value)
+    assert "secret" not in str(caught.value)
