@@ -104,19 +104,35 @@ def prune(connection: Connection, store: Store, config: AppConfig, *, days: floa
     removals = []
     for frameset in db.old_framesets(connection, config.project, days=days):
         paths = list(_prunable(store, frameset, scope, kept))
-        directory = store.frames_path(frameset.video, frameset.params_hash)
         removal = _removal(paths)
-        # At the last moment, since whoever takes the directory over from here on finds it incomplete.
-        if paths and _is_ours_alone(connection, directory):
+        if paths and _prune(connection, store, config, frameset, paths):
             removals.append(removal)
-            db.note_pruned(connection, config.project, frameset)
-            with store.faults():
-                _remove(paths)
     return Removal(
         paths=[path for removal in removals for path in removal.paths],
         files=sum(removal.files for removal in removals),
         bytes=sum(removal.bytes for removal in removals),
     )
+
+
+def _prune(
+    connection: Connection, store: Store, config: AppConfig, frameset: Frameset, paths: Sequence[Path]
+) -> bool:
+    """Remove frames, unless another project may be taking their directory over; tells whether.
+
+    Without what comes first, whoever looks from then on finds the directory incomplete. That it goes is noted
+    before: no stage may ask for frames that are gone already.
+    """
+    first, *others = paths
+    time_ns = time_of(first)
+    if not _is_ours_alone(connection, store.frames_path(frameset.video, frameset.params_hash)):
+        return False
+    db.note_pruned(connection, config.project, frameset)
+    with store.faults():
+        if time_ns is not None and not remove_unless_taken(store, first, time_ns):
+            db.note_unpruned(connection, config.project, frameset)
+            return False
+        _remove(others)
+    return True
 
 
 def _is_ours_alone(connection: Connection, path: Path) -> bool:

@@ -197,7 +197,8 @@ class Store:
         One whose manifest is damaged or lost counts as incomplete: its frames are cut again.
         """
         directory = self.frames_path(sha256, params_hash)
-        if not _adopted(directory):
+        # The manifest too: the time of a directory changes also when something in it is removed.
+        if not _adopted(directory) or not _adopted(directory / MANIFEST):
             return None
         try:
             with naming(directory / MANIFEST):

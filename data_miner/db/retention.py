@@ -57,6 +57,12 @@ def note_pruned(connection: Connection, project: str, frameset: Frameset) -> Non
     connection.execute(_SQL["note_pruned"], values)
 
 
+def note_unpruned(connection: Connection, project: str, frameset: Frameset) -> None:
+    """Note that they are there after all."""
+    values = {"project": project, "video": frameset.video, "params_hash": frameset.params_hash}
+    connection.execute(_SQL["note_unpruned"], values)
+
+
 def delete_project(connection: Connection, project: str, videos: Sequence[str]) -> None:
     """Remove a project with all its results, and those of ``videos`` that nobody else has meanwhile."""
     with connection.transaction():

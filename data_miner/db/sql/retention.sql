@@ -45,6 +45,10 @@ ORDER BY mine.video, mine.params_hash;
 UPDATE frameset SET pruned_at = now()
 WHERE project = %(project)s AND video = %(video)s AND params_hash = %(params_hash)s;
 
+-- name: note_unpruned
+UPDATE frameset SET pruned_at = NULL
+WHERE project = %(project)s AND video = %(video)s AND params_hash = %(params_hash)s;
+
 -- name: delete_project
 DELETE FROM project WHERE name = %(project)s;
 

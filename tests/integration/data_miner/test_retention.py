@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from data_miner.config import AppConfig
 from data_miner.dataset.gather import gather
+from data_miner.db import retention
 from data_miner.db.connect import Connection
+from data_miner.db.retention import Frameset
 from data_miner.errors import MinerError
 from data_miner.queue.items import State
 from data_miner.retention import delete_project, plan_deletion, plan_pruning, prune
@@ -158,6 +161,33 @@ def test_frames_that_another_project_pruned_and_still_has_in_its_dataset_stay(
     assert export_of(pipeline, store, mined) == dataset
     delete_project(pipeline.db, store, "other", wait_s=0)
     assert export_of(pipeline, store, mined) == dataset
+
+
+def test_frames_that_another_project_takes_over_at_that_moment_stay(
+    pipeline: Pipeline, store: Store, mined: AppConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_items(pipeline.db, 1, project="other")
+    for path in [*store.root.glob("frames/*/*"), *store.root.glob("frames/*/*/frames.json")]:
+        os.utime(path, (0, 0))
+    before = frames(pipeline)
+    taken: list[dict[str, Any] | None] = []
+
+    def note_pruned(connection: Connection, project: str, frameset: Frameset) -> None:
+        note(connection, project, frameset)
+        taken.append(store.read_frames(frameset.video, frameset.params_hash))
+
+    note = retention.note_pruned
+    monkeypatch.setattr(retention, "note_pruned", note_pruned)
+    assert prune(pipeline.db, store, mined, days=0).files == 0
+    assert taken
+    assert None not in taken
+    assert frames(pipeline) == before
+    pruned = pipeline.db.execute("SELECT FROM frameset WHERE pruned_at IS NOT NULL").fetchall()
+    assert pruned == []
+    monkeypatch.undo()
+    for path in [*store.root.glob("frames/*/*"), *store.root.glob("frames/*/*/frames.json")]:
+        os.utime(path, (0, 0))
+    assert prune(pipeline.db, store, mined, days=0).files > 0
 
 
 def test_new_videos_are_compared_with_pruned_ones(
