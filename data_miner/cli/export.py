@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
         "export",
         epilog=examples(
             "data-miner export glass_door --to /swdfs_mnt/swshared/exports/doors",
-            "data-miner export glass_door --to doors --format coco,parquet --copy --replace",
+            "data-miner export glass_door --to doors --format coco,parquet --replace",
         ),
     )(export_dataset)
 
@@ -46,8 +46,12 @@ def export_dataset(  # noqa: PLR0917 - typer reads the parameters by name
     formats: Annotated[
         str, typer.Option("--format", help="Some of coco, parquet, html, with commas.")
     ] = ",".join(Format),
-    copy: Annotated[
-        bool, typer.Option("--copy", help="Copy pictures that could be links to those in the store.")
+    link: Annotated[
+        bool,
+        typer.Option(
+            "--link",
+            help="Link pictures to those in the store, where that can be; never edit such ones.",
+        ),
     ] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace an earlier export there.")] = False,
     as_json: JsonOption = False,
@@ -55,7 +59,7 @@ def export_dataset(  # noqa: PLR0917 - typer reads the parameters by name
     """Write a project's dataset: COCO with images, Parquet, a contact sheet, and a card with its provenance.
 
     It appears when it is complete; an interrupted export leaves DIR.partial, which the next one replaces.
-    Pictures are links into the store where that can be: use --copy for those that you want to edit.
+    Pictures are copies, so what is done to them does not reach the store.
     """
     from data_miner.dataset.export import export  # noqa: PLC0415 - numpy is slow to import
     from data_miner.dataset.gather import gather  # noqa: PLC0415
@@ -75,7 +79,7 @@ def export_dataset(  # noqa: PLR0917 - typer reads the parameters by name
                 f"project {project} has no frames to export; `data-miner status` says what waits"
             )
         task = progress.add_task("writing images", total=len(dataset.frames))
-        summary = export(dataset, to, wanted, copy=copy, replace=replace, tick=lambda: progress.advance(task))
+        summary = export(dataset, to, wanted, link=link, replace=replace, tick=lambda: progress.advance(task))
     if as_json:
         print_json({**summary, "directory": str(to.absolute())})
         return

@@ -30,7 +30,7 @@ def export(
     target: Path,
     formats: Sequence[Format],
     *,
-    copy: bool = False,
+    link: bool = False,
     replace: bool = False,
     tick: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def export(
         dataset: what to write.
         target: the directory; made here.
         formats: what to write it as.
-        copy: make copies of the pictures also where links to the store would do.
+        link: the pictures to those in the store, where that can be; whoever edits one edits the store.
         replace: an earlier export at the same place.
         tick: called for each picture.
 
@@ -56,7 +56,7 @@ def export(
         raise MinerError(f"{target} holds no earlier export ({SUMMARY}), so it is not replaced")
     try:
         with _unfinished(target.with_name(f"{target.name}.partial")) as partial:
-            summary = _write(dataset, partial, formats, copy=copy, tick=tick)
+            summary = _write(dataset, partial, formats, link=link, tick=tick)
             _move(partial, target)
             (target / _UNFINISHED).unlink()
     except OSError as error:
@@ -89,13 +89,13 @@ def _unfinished(partial: Path) -> Iterator[Path]:
 
 
 def _write(
-    dataset: Dataset, directory: Path, formats: Sequence[Format], *, copy: bool, tick: Callable[[], None]
+    dataset: Dataset, directory: Path, formats: Sequence[Format], *, link: bool, tick: Callable[[], None]
 ) -> dict[str, Any]:
     if Format.COCO in formats:
         images = directory / IMAGES
         images.mkdir()
         for frame in dataset.frames:
-            _add_image(frame, images / frame.name, copy=copy)
+            _add_image(frame, images / frame.name, link=link)
             tick()
         (directory / "annotations.json").write_text(json.dumps(coco(dataset)), "utf-8")
     if Format.PARQUET in formats:
@@ -121,8 +121,8 @@ def _write(
     return summary
 
 
-def _add_image(frame: DatasetFrame, target: Path, *, copy: bool) -> None:
-    if not copy:
+def _add_image(frame: DatasetFrame, target: Path, *, link: bool) -> None:
+    if link:
         try:
             os.link(frame.source, target)
         except OSError:  # another file system, or one that knows no links

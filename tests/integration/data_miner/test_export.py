@@ -130,14 +130,17 @@ def test_the_card_says_how_frames_were_cut(
     assert said in card(replace(dataset, config=config))
 
 
-def test_pictures_are_links_unless_copies_are_wanted(
-    directory: Path, dataset: Dataset, tmp_path: Path
-) -> None:
-    export(dataset, tmp_path / "copies", [Format.COCO], copy=True)
-    name, source = dataset.frames[0].name, dataset.frames[0].source
-    assert (directory / "images" / name).samefile(source)
-    assert not (tmp_path / "copies/images" / name).samefile(source)
-    assert (tmp_path / "copies/images" / name).read_bytes() == source.read_bytes()
+def test_whoever_edits_an_export_does_not_edit_the_store(directory: Path, dataset: Dataset) -> None:
+    picture, source = directory / "images" / dataset.frames[0].name, dataset.frames[0].source
+    before = source.read_bytes()
+    assert picture.read_bytes() == before
+    picture.write_bytes(b"edited")
+    assert source.read_bytes() == before
+
+
+def test_pictures_are_links_where_they_are_wanted(dataset: Dataset, tmp_path: Path) -> None:
+    export(dataset, tmp_path / "links", [Format.COCO], link=True)
+    assert (tmp_path / "links/images" / dataset.frames[0].name).samefile(dataset.frames[0].source)
 
 
 def test_a_hostile_title_stays_text(pipeline: Pipeline, mined: AppConfig, tmp_path: Path) -> None:
