@@ -105,6 +105,7 @@ class Cluster(Resolved):
     state_dir: str
     namespace: str
     k3s_version: str
+    prometheus_namespace: str | None
     ssh: ResolvedSsh
     nodes: dict[str, ResolvedNode]
     storage: Storage
@@ -170,6 +171,7 @@ def resolve_cluster(
         state_dir=str(state_dir),
         namespace=file.cluster.namespace,
         k3s_version=file.cluster.k3s_version,
+        prometheus_namespace=file.cluster.prometheus_namespace,
         ssh=ResolvedSsh(
             user=file.cluster.ssh.user, port=file.cluster.ssh.port, key=str(_key(file, state_dir))
         ),

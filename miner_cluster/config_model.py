@@ -76,6 +76,8 @@ class ClusterSection(Section):
     """Names the state directory. Unset: the name of the inventory's directory."""
     namespace: Namespace = "data-miner"
     k3s_version: K3sVersion = "v1.31.0+k3s1"
+    prometheus_namespace: Namespace | None = None
+    """Whose pods may read /metrics of workers and volume servers. Unset: nobody; volume servers have none."""
     ssh: Ssh = Ssh()
     nodes: Annotated[dict[NodeName, Node], Field(min_length=1)]
 

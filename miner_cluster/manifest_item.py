@@ -65,6 +65,13 @@ def image_annotation(images: Mapping[str, str], reference: str) -> dict[str, str
     return {IMAGE_ANNOTATION: images[reference]} if reference in images else {}
 
 
+def scraped(cluster: Cluster, port: int) -> dict[str, str]:
+    """Return the annotations by which Prometheus finds a pod's /metrics; none where it is not there."""
+    if cluster.prometheus_namespace is None:
+        return {}
+    return {"prometheus.io/scrape": "true", "prometheus.io/port": str(port), "prometheus.io/path": "/metrics"}
+
+
 def app_common(cluster: Cluster, phase: str, name: str, component: str) -> dict[str, Any]:
     """Return the inputs that every template of the application's namespace has."""
     return common(cluster, phase=phase, namespace=cluster.namespace, name=name, component=component)

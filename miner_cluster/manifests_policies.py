@@ -15,7 +15,14 @@ from miner_cluster.cluster import Cluster
 from miner_cluster.config_checks import MONITOR
 from miner_cluster.manifest_item import ADMINER_PORT, MIGRATION, Item, app_common, common
 from miner_cluster.manifests_autoscale import KEDA_NAMESPACE
-from miner_cluster.manifests_storage import BASE_PHASE, FILER_PORT, GRPC_OFFSET, MASTER_PORT, VOLUME_PORT
+from miner_cluster.manifests_storage import (
+    BASE_PHASE,
+    FILER_PORT,
+    GRPC_OFFSET,
+    MASTER_PORT,
+    METRICS_PORT,
+    VOLUME_PORT,
+)
 from miner_cluster.manifests_workers import page_port
 from miner_cluster.pods import COMPONENT_LABEL, NAME_LABEL
 from miner_cluster.preflight import API_PORT
@@ -74,7 +81,13 @@ def app_policies(cluster: Cluster, config: MinerConfig) -> Iterator[Item]:
 def storage_policies(cluster: Cluster) -> Iterator[Item]:
     """Return the policies of SeaweedFS's namespace."""
     groups = [
-        Group(name=name, label=(COMPONENT_LABEL, name), calls=calls, key="seaweedfs")
+        Group(
+            name=name,
+            label=(COMPONENT_LABEL, name),
+            from_namespaces=_metrics(cluster, METRICS_PORT) if name == "volume" else {},
+            calls=calls,
+            key="seaweedfs",
+        )
         for name, calls in _STORAGE_CALLS.items()
     ]
     namespace = cluster.seaweedfs.namespace
@@ -106,12 +119,17 @@ def _workers(cluster: Cluster, config: MinerConfig) -> Iterator[Group]:
             name=f"{stage}-worker",
             label=(NAME_LABEL, f"{stage}-worker"),
             outside_ports=(page_port(config),) if worker.node_port is not None else (),
+            from_namespaces=_metrics(cluster, config.typed.worker.port),
             calls=_present(cluster, ("postgres", "loki")),
             to_internet=stage == Stage.DOWNLOAD.value or stage in from_hub,
             # It looks when the API's certificate ends.
             to_api=stage == MONITOR,
             key=f"workers.{stage}",
         )
+
+
+def _metrics(cluster: Cluster, port: int) -> dict[str, tuple[int, ...]]:
+    return {cluster.prometheus_namespace: (port,)} if cluster.prometheus_namespace else {}
 
 
 def _present(cluster: Cluster, names: Sequence[str]) -> dict[str, tuple[int, ...]]:
@@ -152,21 +170,17 @@ def _items(
 
 
 def _ingress(group: Group, callers: Sequence[Group]) -> list[dict[str, Any]]:
-    if group.outside_ports:
-        # The node replaces the caller's address by its own, which may be one of the pods' network.
-        return [{"ports": _ports(group.outside_ports)}]
-    alike: dict[tuple[int, ...], list[Group]] = {}
+    alike: dict[tuple[int, ...], list[Mapping[str, Any]]] = {}
     for caller in callers:
-        alike.setdefault(caller.calls[group.name], []).append(caller)
-    return [
-        *(
-            {"from": [_pods(caller) for caller in same], "ports": _ports(ports)}
-            for ports, same in alike.items()
-        ),
-        *(
-            {"from": [_all_of(namespace)], "ports": _ports(ports)}
-            for namespace, ports in group.from_namespaces.items()
-        ),
+        alike.setdefault(caller.calls[group.name], []).append(_pods(caller))
+    for namespace, ports in group.from_namespaces.items():
+        alike.setdefault(ports, []).append(_all_of(namespace))
+    # The node replaces an outside caller's address by its own, which may be one of the pods' network.
+    outside = [{"ports": _ports(group.outside_ports)}] if group.outside_ports else []
+    return outside + [
+        {"from": peers, "ports": _ports(ports)}
+        for ports, peers in alike.items()
+        if not set(ports) <= set(group.outside_ports)
     ]
 
 

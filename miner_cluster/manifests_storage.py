@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from miner_cluster.cluster import Cluster, ResolvedNode
-from miner_cluster.manifest_item import SERVICE_ACCOUNT, STORAGE_UID, Item, common, image_annotation
+from miner_cluster.manifest_item import SERVICE_ACCOUNT, STORAGE_UID, Item, common, image_annotation, scraped
 from miner_cluster.pods import COMPONENT_LABEL
 from miner_cluster.storage_security import DIRECTORY as SECURITY_DIR
 from miner_cluster.storage_security import secret_name
@@ -21,6 +21,8 @@ SECURITY_ANNOTATION = "data-miner/security-hash"
 #: the namespace and its policies come first, then Secrets, which are in no phase, then what runs
 BASE_PHASE, PHASE = "seaweedfs-base", "seaweedfs"
 MASTER_PORT, FILER_PORT, VOLUME_PORT = 9333, 8888, 8080
+#: where a volume server has /metrics, among them the space of its disk
+METRICS_PORT = 9327
 #: SeaweedFS has its gRPC port at this distance
 GRPC_OFFSET = 10_000
 #: percent of the disk below which a volume server stops to take more: with a limit, and without one
@@ -109,6 +111,8 @@ def _server(cluster: Cluster, weed: dict[str, Any], name: str, port: int) -> Ite
 def _volume_server(cluster: Cluster, weed: dict[str, Any], node: ResolvedNode) -> Iterator[Item]:
     name = f"volume-{node.name}"
     extra = weed | {
+        "pod_annotations": weed["pod_annotations"] | scraped(cluster, METRICS_PORT),
+        "metrics_port": METRICS_PORT if cluster.prometheus_namespace else None,
         "port": VOLUME_PORT,
         "grpc_port": VOLUME_PORT + GRPC_OFFSET,
         "address": address(cluster, name),

@@ -32,6 +32,7 @@ from miner_cluster.manifest_item import (
     database_env,
     database_url,
     image_annotation,
+    scraped,
 )
 from miner_cluster.model_workers import worker_image
 
@@ -86,6 +87,7 @@ def worker_items(
             **image_annotation(images, inputs["image"]),
             **({TOKEN_ANNOTATION: token_digest} if worker.hf_token and token_digest else {}),
             **({_DEFAULT_CONTAINER: stage} if worker.node_port else {}),
+            **scraped(cluster, config.typed.worker.port),
         }
         yield _item(stage, "workers/worker", worker.kind.lower(), inputs)
         if worker.node_port is not None:

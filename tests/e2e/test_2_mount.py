@@ -114,7 +114,6 @@ def waits(lab: Lab, pod: str) -> bool:
     return "waiting" in lab.kubectl("exec", "-n", "data-miner", pod, "--", "python", "-c", program)
 
 
-@pytest.mark.soak
 def test_workers_wait_while_the_mount_is_away_and_go_on(lab: Lab) -> None:
     node = last(lab)
     before = workers_on(lab, node)

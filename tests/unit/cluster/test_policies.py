@@ -151,3 +151,34 @@ def test_a_model_of_a_hub_opens_the_way_to_it(
 ) -> None:
     found = to_internet(collect(render, load, FULL + HUB_FILTER.replace("MODEL", model)))
     assert ("filter-worker" in found) is reaches
+
+
+def test_prometheus_reads_metrics_and_nothing_else(render: Render, load: Load) -> None:
+    text = FULL.replace("  k3s_version:", "  prometheus_namespace: monitoring\n  k3s_version:") + NO_MODELS
+    rules = {
+        (name, port["port"])
+        for (_, name), spec in collect(render, load, text).items()
+        for rule in spec.get("ingress", [])
+        for peer in rule.get("from", [])
+        for port in rule["ports"]
+        if "monitoring" in str(peer)
+    }
+    workers = {(f"{stage}-worker", 8080) for stage in ("download", "extract", "filter", "monitor")}
+    assert rules == workers | {("volume", 9327)}
+
+
+def test_prometheus_finds_what_it_may_read(render: Render, load: Load) -> None:
+    def scraped(text: str) -> dict[str, str]:
+        cluster = load(text + NO_MODELS)
+        objects = [item["object"] for phase in ("workers", "seaweedfs") for item in render(cluster, phase)]
+        pods = {o["metadata"]["name"]: o["spec"]["template"] for o in objects if "template" in o["spec"]}
+        return {
+            name: pod["metadata"]["annotations"]["prometheus.io/port"]
+            for name, pod in pods.items()
+            if "prometheus.io/scrape" in pod["metadata"].get("annotations", {})
+        }
+
+    assert scraped(FULL) == {}
+    found = scraped(FULL.replace("  k3s_version:", "  prometheus_namespace: monitoring\n  k3s_version:"))
+    workers = {f"{stage}-worker": "8080" for stage in ("download", "extract", "filter", "monitor")}
+    assert found == workers | {f"volume-{node}": "9327" for node in ("one", "two", "three")}
