@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -49,6 +50,25 @@ def full_disk(lab: Lab, node: str) -> Iterator[None]:
         yield
     finally:
         lab.ssh(node, "rm -f /data/.filled-1 /data/.filled-2")
+
+
+@contextlib.contextmanager
+def edited(lab: Lab, edit: Callable[[str], str]) -> Iterator[None]:
+    """The lab's cluster_config.yaml with a change, which is taken back at the end."""
+    file = lab.inventory / "cluster_config.yaml"
+    before = file.read_text("utf-8")
+    after = edit(before)
+    assert after != before
+    file.write_text(after, "utf-8")
+    try:
+        yield
+    finally:
+        file.write_text(before, "utf-8")
+
+
+def limited(node: str, limit_mb: int) -> Callable[[str], str]:
+    """An edit that gives a node another limit."""
+    return lambda text: re.sub(rf"({node}: .*disk_limit_mb: )\d+", rf"\g<1>{limit_mb}", text)
 
 
 @pytest.mark.parametrize("away_s", [30, pytest.param(180, marks=pytest.mark.soak)])
@@ -110,22 +130,55 @@ def test_a_full_disk_of_one_machine_stops_no_writer(lab: Lab) -> None:
 @pytest.mark.soak
 def test_a_machine_that_is_taken_out_leaves_its_files_to_the_others(lab: Lab) -> None:
     server, other, leaving = lab.nodes()
-    file = lab.inventory / "cluster_config.yaml"
-    before = file.read_text("utf-8")
-    without = "".join(
-        line for line in before.splitlines(keepends=True) if not line.strip().startswith(f"{leaving}:")
-    )
+
+    def without(text: str) -> str:
+        lines = text.splitlines(keepends=True)
+        return "".join(line for line in lines if not line.strip().startswith(f"{leaving}:"))
+
     with traffic(lab, writer=other, reader=server) as both:
         began = time.monotonic()
-        file.write_text(without, "utf-8")
-        try:
+        with edited(lab, without):
             removed = lab.play("site.yml").ok()
             assert leaving not in {node["metadata"]["name"] for node in lab.get("nodes")["items"]}
             assert both.lost(server) == []
-        finally:
-            file.write_text(before, "utf-8")
         added = lab.play("site.yml").ok()
         both.stop()
         figures = {"removed_s": round(removed.seconds), "added_s": round(added.seconds)}
         print(json.dumps(figures | {"errors": both.errors(began), "acknowledged": len(both.acknowledged)}))
         assert both.lost(leaving) == []
+
+
+def places(lab: Lab, node: str) -> int:
+    """How many volumes the volume server of a node may have."""
+    spec = lab.get("statefulset", f"volume-{node}", "-n", "seaweedfs")["spec"]["template"]["spec"]
+    (argument,) = [word for word in spec["containers"][0]["command"] if word.startswith("-max=")]
+    return int(argument.removeprefix("-max="))
+
+
+def volumes(lab: Lab, node: str) -> int:
+    """How many volumes a node has."""
+    return int(lab.ssh(node, "ls /data/seaweed/volume/*.dat | wc -l").stdout)
+
+
+@pytest.mark.soak
+def test_a_limit_is_raised_and_lowered_while_files_are_written(lab: Lab) -> None:
+    # A limit that holds one volume is refused where there are two.
+    *others, changed = sorted(lab.nodes(), key=lambda node: volumes(lab, node))
+    assert volumes(lab, changed) > 1
+    before = places(lab, changed)
+    with traffic(lab, writer=others[0], reader=others[1]) as both:
+        began = time.monotonic()
+        with edited(lab, limited(changed, 64 * (before + 4))):
+            raised = lab.play("site.yml", "--tags", "seaweedfs").ok()
+            assert places(lab, changed) == before + 4
+        lowered = lab.play("site.yml", "--tags", "seaweedfs").ok()
+        assert places(lab, changed) == before
+        with edited(lab, limited(changed, 64)):
+            refused = lab.play("site.yml", "--tags", "seaweedfs")
+        assert refused.code != 0
+        assert "disk_limit_mb: 64 has room for 1 volumes of 64 MB" in " ".join(refused.output.split())
+        assert places(lab, changed) == before
+        both.stop()
+        figures = {"raised_s": round(raised.seconds), "lowered_s": round(lowered.seconds)}
+        print(json.dumps(figures | {"errors": both.errors(began), "acknowledged": len(both.acknowledged)}))
+        assert both.lost(changed) == []
