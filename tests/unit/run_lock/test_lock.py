@@ -1,0 +1,169 @@
+"""The lock of a cluster: real processes on this machine, without SSH between them."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from miner_cluster.run_lock.take import Holder, command, refusal, start_keeper, this_run
+from tests.modules import load_module
+
+PATIENCE_S = 10.0
+Start = Callable[[str], subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def name() -> str:
+    """Of a lock that nobody else on this machine uses."""
+    return f"data-miner/test-{uuid.uuid4()}"
+
+
+@pytest.fixture
+def run() -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+    """Start what stands for a run of ansible-playbook: a process that waits."""
+    with ExitStack() as stack:
+
+        def start() -> subprocess.Popen[bytes]:
+            process = stack.enter_context(subprocess.Popen(["sleep", "60"]))
+            stack.callback(process.kill)
+            return process
+
+        yield start
+
+
+def take(name: str, process: subprocess.Popen[bytes], *, break_lock: bool = False) -> dict[str, Any]:
+    holder = this_run(process.pid, "site.yml")
+    first = command([], holder, break_lock=break_lock, name=name)
+    return start_keeper(process.pid, first, again=command([], holder, break_lock=False, name=name))
+
+
+def free_after(name: str, process: subprocess.Popen[bytes]) -> float:
+    """Return how many seconds it took until the lock could be taken."""
+    started = time.monotonic()
+    while take(name, process)["state"] != "taken":
+        assert time.monotonic() - started < PATIENCE_S
+    return time.monotonic() - started
+
+
+def test_the_second_is_told_who_has_the_lock_and_since_when(name: str, run: Any) -> None:
+    first, second = run(), run()
+    assert take(name, first) == {"state": "taken"}
+    said = take(name, second)
+    assert said["state"] == "held"
+    assert said["holder"]["pid"] == first.pid
+    assert said["holder"]["playbook"] == "site.yml"
+    assert 0 <= said["age_s"] < PATIENCE_S
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_the_lock_is_free_at_once_when_its_run_has_ended_however(
+    name: str, run: Any, end: signal.Signals
+) -> None:
+    first, second = run(), run()
+    take(name, first)
+    first.send_signal(end)
+    first.wait()
+    assert free_after(name, second) < PATIENCE_S / 2
+
+
+def test_a_run_that_has_the_lock_may_ask_for_it_again(name: str, run: Any) -> None:
+    first = run()
+    take(name, first)
+    assert take(name, first) == {"state": "ours"}
+    assert take(name, run())["state"] == "held"
+
+
+def test_the_lock_can_be_taken_from_a_run_that_hangs(name: str, run: Any) -> None:
+    first, second, third = run(), run(), run()
+    take(name, first)
+    assert take(name, second, break_lock=True) == {"state": "taken"}
+    assert take(name, third)["holder"]["pid"] == second.pid
+
+
+def test_the_lock_ends_with_its_lease_when_the_way_to_the_run_is_gone(name: str) -> None:
+    def session(lease_s: str) -> subprocess.Popen[bytes]:
+        holder = Holder(run=lease_s, user="u", host="h", pid=1, playbook="p")
+        words = command([], holder, break_lock=False, name=name)
+        words[-2] = lease_s
+        return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    with session("0.5") as silent:
+        assert silent.stdout
+        assert json.loads(silent.stdout.readline())["state"] == "taken"
+        assert silent.wait(PATIENCE_S) == 0
+        with session("60") as other:
+            assert other.stdout
+            assert json.loads(other.stdout.readline())["state"] == "taken"
+
+
+def test_what_is_heard_of_the_run_keeps_the_lock(name: str) -> None:
+    words = command([], Holder(run="r", user="u", host="h", pid=1, playbook="p"), break_lock=False, name=name)
+    words[-2] = "1"
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as session:
+        assert session.stdin
+        assert session.stdout
+        session.stdout.readline()
+        for _ in range(4):
+            time.sleep(0.5)
+            session.stdin.write(b"\n")
+            session.stdin.flush()
+        assert session.poll() is None
+
+
+def test_a_server_that_can_not_be_asked_is_named(run: Any) -> None:
+    process = run()
+    said = start_keeper(process.pid, ["sh", "-c", "echo no way >&2; exit 255"], again=["true"])
+    assert said == {"state": "unknown", "reason": "no way"}
+
+
+def test_two_that_begin_at_the_same_moment_do_not_both_get_it(name: str, run: Any) -> None:
+    holders = [this_run(run().pid, f"{number}.yml") for number in range(4)]
+    with ExitStack() as stack:
+        sessions = [
+            stack.enter_context(
+                subprocess.Popen(
+                    command([], holder, break_lock=False, name=name),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                )
+            )
+            for holder in holders
+        ]
+        states = [json.loads(session.stdout.readline())["state"] for session in sessions if session.stdout]
+    assert sorted(states) == ["held", "held", "held", "taken"]
+
+
+@pytest.mark.parametrize(("age_s", "words"), [(5, "5 s"), (300, "5 min"), (7200, "2.0 h")])
+def test_the_refusal_says_who_where_what_since_when_and_what_to_do(age_s: float, words: str) -> None:
+    holder = {"run": "r", "user": "ann", "host": "desk", "pid": 7, "playbook": "teardown.yml"}
+    said = refusal(holder, age_s, now_s=1_000_000.0)
+    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(1_000_000 - age_s))
+    assert f"ann@desk runs teardown.yml on this cluster since {since} ({words}, process 7 there)" in said
+    assert "kill 7" in said
+    assert "-e break_lock=true" in said
+
+
+def test_who_does_not_answer_is_no_riddle() -> None:
+    assert "-e break_lock=true" in refusal({}, 0, now_s=0)
+
+
+def test_the_program_for_the_server_needs_no_package() -> None:
+    text = (Path(__file__).parents[3] / "miner_cluster/run_lock/on_server.py").read_text()
+    assert "import miner_cluster" not in text
+    assert "from miner_cluster" not in text
+
+
+def test_the_playbook_is_named_as_it_was_called() -> None:
+    module = load_module("run_lock")
+    words = ["ansible-playbook", "-i", "inventory/lab", "playbooks/restore.yml", "-e", "backup=1"]
+    assert module.playbook(words) == "restore.yml"
+    assert module.playbook(["molecule"]) == "Ansible"
