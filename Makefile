@@ -69,21 +69,22 @@ doctor: existing ## Check every machine and say what to do about each problem
 	@$(PLAY) playbooks/preflight.yml $(ARGS)
 
 .PHONY: test
-test: lint unit ## Lint and test; needs no lab and leaves nothing running
+test: venv ## Lint and test; needs no lab and leaves nothing running
+	@scripts/bootstrap test
+	scripts/together python -m pytest tests/unit -- python -m pytest tests/integration tests/models -- scripts/lint
 
 .PHONY: lint
 lint: venv ## Run every linter over the whole tree
 	scripts/lint
 
-.PHONY: unit
-unit: venv
-	@scripts/bootstrap test
-	python -m pytest tests/unit tests/integration tests/models
+# They need no lab of the other tests', and all wait most of the time.
+ALONE = tests/e2e/test_7_stand_in.py tests/e2e/test_9_molecule.py
+E2E = python -m pytest -v --durations=0 --durations-min=20 -m "not soak"
 
 .PHONY: e2e
 e2e: venv ## Build a lab, deploy, break one thing per component, run molecule, tear down
 	scripts/bootstrap lab
-	scripts/e2e
+	scripts/together $(E2E) tests/e2e $(ALONE:%=--ignore=%) -- $(E2E) $(ALONE)
 
 .PHONY: soak
 soak: venv ## Every fault and interruption, the long ones too, with figures
