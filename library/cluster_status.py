@@ -77,6 +77,7 @@ from data_miner.certificate import CertificateError, first_end
 from data_miner.config.model import StorageConfig
 from data_miner.errors import ConfigError
 from miner_cluster.app_config import load_miner_config
+from miner_cluster.backup.sets import latest
 from miner_cluster.cluster import Cluster, as_cluster
 from miner_cluster.kube.api import Api, KubeError
 from miner_cluster.kube.deployed import storage_certificates
@@ -86,7 +87,14 @@ from miner_cluster.kube.secrets import generated, missing_secrets
 from miner_cluster.kube.service_health import service_problems
 from miner_cluster.kube.waiting import Wait
 from miner_cluster.manifests import PHASES
-from miner_cluster.report import Report, as_text, build, certificate_problems, project_problems
+from miner_cluster.report import (
+    Report,
+    as_text,
+    backup_warnings,
+    build,
+    certificate_problems,
+    project_problems,
+)
 from miner_cluster.storage_security import COMPONENTS, secret_name
 
 ARGUMENTS: dict[str, Any] = {
@@ -111,6 +119,7 @@ def see(params: dict[str, Any]) -> Report:
     seen = None
     drifted: list[str] = []
     end: datetime | None = None
+    last_backup, now = latest(Path(cluster.backup.dir)), datetime.now(UTC)
     try:
         # The counts come first: they may be waited for, and the rest should be of the same moment.
         api = Api(Path(cluster.state_dir) / "kubeconfig")
@@ -128,7 +137,7 @@ def see(params: dict[str, Any]) -> Report:
         certificates = storage_certificates(api, cluster.seaweedfs.namespace)
         if certificates:
             end = first_end(certificates.values())
-            problems += certificate_problems(end, datetime.now(UTC))
+            problems += certificate_problems(end, now)
     except (KubeError, CertificateError) as error:
         problems.append(str(error))
     return build(
@@ -140,7 +149,9 @@ def see(params: dict[str, Any]) -> Report:
         projects=projects,
         stand_ins=params["stand_ins"],
         certificates_end=end,
+        last_backup=last_backup,
         drift=drifted,
+        warnings=backup_warnings(last_backup, cluster.backup.daily_at, now),
         problems=problems,
         limits=_limits(cluster, problems),
     )

@@ -27,6 +27,7 @@ from miner_cluster.value_types import (
     Replicas,
     Replication,
     Text,
+    TimeOfDay,
     User,
 )
 
@@ -191,6 +192,8 @@ class Backup(Section):
     """How many backups are kept; null keeps all."""
     remote: Text | None = None
     """An rclone remote, as in nas:backups, that gets a copy of each. Unset: none."""
+    daily_at: TimeOfDay | None = None
+    """When cron on the controller makes one each day, by the controller's clock. Unset: only by hand."""
 
 
 class LabSection(Section):

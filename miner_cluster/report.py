@@ -6,7 +6,7 @@ Pure: the modules collect, this puts together and prints.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
 from data_miner.capacity import Space, problem, warning
@@ -24,6 +24,8 @@ UNKNOWN = "unknown"
 _ID_SHOWN = len("sha256:") + 12
 #: a certificate that ends sooner is a problem; every site.yml makes anew what ends in four times as many
 _CERTIFICATE_DAYS = 30
+#: a backup that is due each day is missed after so long; one that is hours late may be on its way
+_BACKUP_LATE = timedelta(hours=36)
 _STATES = ("ready", "leased", "done", "skipped", "dead")
 
 
@@ -53,6 +55,8 @@ class Report(TypedDict):
     projects: dict[str, Any]
     #: when the first certificate of the storage ends, as a date; empty where that is not known
     storage_certificates_end: str
+    #: when the newest finished backup was begun; empty where there is none
+    last_backup: str
     stand_ins: list[str]
     #: where the cluster is not as it is rendered
     drift: list[str]
@@ -71,7 +75,9 @@ def build(
     projects: Mapping[str, Any],
     stand_ins: Sequence[str],
     certificates_end: datetime | None = None,
+    last_backup: datetime | None = None,
     drift: Sequence[str] = (),
+    warnings: Sequence[str] = (),
     problems: Sequence[str] = (),
     limits: StorageConfig | None = None,
 ) -> Report:
@@ -86,7 +92,9 @@ def build(
         projects: as ``data-miner status --json`` counts them.
         stand_ins: sentences about what stands in for what.
         certificates_end: when the first certificate of the storage ends.
+        last_backup: when the newest finished backup was begun.
         drift: where the cluster is not as it is rendered.
+        warnings: what is well now and may not stay so.
         problems: what was found wrong while looking.
         limits: how full the shared storage may get; None where they could not be read.
     """
@@ -110,9 +118,10 @@ def build(
         },
         projects=dict(projects),
         storage_certificates_end=certificates_end.date().isoformat() if certificates_end else "",
+        last_backup=last_backup.isoformat() if last_backup else "",
         stand_ins=list(stand_ins),
         drift=list(drift),
-        warnings=[fills] if fills else [],
+        warnings=[*([fills] if fills else []), *warnings],
         problems=[
             *problems,
             *(_node_problem(row) for row in rows if row["state"] not in {"Ready", UNKNOWN}),
@@ -185,6 +194,16 @@ def busy(project: Mapping[str, Any]) -> int:
     return sum(stage["ready"] + stage["leased"] for stage in project["stages"].values())
 
 
+def backup_warnings(last: datetime | None, daily_at: str | None, now: datetime) -> list[str]:
+    """Return what is wrong with backups that are due each day."""
+    if daily_at is None or (last is not None and now - last < _BACKUP_LATE):
+        return []
+    found = f"the last is of {last:%Y-%m-%d %H:%M} UTC" if last else "there is none"
+    return [
+        f"a backup is due each day at {daily_at} (backup.daily_at), and {found}; to see why: make backup"
+    ]
+
+
 def project_problems(projects: Mapping[str, Any], name: str, namespace: str) -> list[str]:
     """Return why a project that should have frames has none, unless it is still at it.
 
@@ -251,6 +270,7 @@ def as_text(report: Report) -> str:
         parts.append(
             [f"certificates of the shared storage: valid until {report['storage_certificates_end']}"]
         )
+    parts.append([f"last backup: {_moment(report['last_backup']) or 'none; make one with: make backup'}"])
     for name, project in report["projects"].items():
         parts.append(_project(name, project, report["namespace"]))
     if report["stand_ins"]:
@@ -394,6 +414,10 @@ def _project(name: str, project: Mapping[str, Any], namespace: str) -> list[str]
     for node, stages in project.get("nodes", {}).items():
         lines.append(f"done on {node}: " + ", ".join(f"{stage} {count}" for stage, count in stages.items()))
     return lines
+
+
+def _moment(text: str) -> str:
+    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M} UTC" if text else ""
 
 
 def _dead(project: Mapping[str, Any]) -> int:

@@ -156,6 +156,12 @@ Replication = Annotated[
     str,
     AfterValidator(_matching(re.compile(r"[0-2]{3}"), 'three digits from 0 to 2 in quotes, such as "001"')),
 ]
+TimeOfDay = Annotated[
+    str,
+    AfterValidator(
+        _matching(re.compile(r"([01]\d|2[0-3]):[0-5]\d"), 'a time of day in quotes such as "03:17"')
+    ),
+]
 LocationName = Annotated[
     str,
     AfterValidator(

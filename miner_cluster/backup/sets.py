@@ -23,6 +23,7 @@ from miner_cluster.backup.errors import BackupError
 PARTIAL, MANIFEST, FORMAT = ".partial", "manifest.json", 1
 #: what an interrupted backup left is removed when it is older; a younger one may be a run that goes on
 ABANDONED_S = 24 * 3600
+_TIME = "%Y%m%dT%H%M%SZ"
 _NAME = re.compile(r"\d{8}T\d{6}Z")
 
 
@@ -52,7 +53,7 @@ def begin(root: Path, *, now: datetime) -> Path:
     """
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     root.chmod(0o700)
-    path = root / f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}{PARTIAL}"
+    path = root / f"{now.astimezone(UTC):{_TIME}}{PARTIAL}"
     if path.exists() or _final(path).exists():
         raise BackupError(f"{path} exists already; another backup was just begun: wait for it to end")
     path.mkdir(mode=0o700)
@@ -71,7 +72,7 @@ def finish(partial: Path, *, cluster: str, parts: Mapping[str, Mapping[str, Any]
     files = {str(path.relative_to(partial)): _seal(path) for path in _files(partial)}
     if not files:
         raise BackupError(f"{partial} is empty: no part was saved")
-    made_at = datetime.strptime(_final(partial).name, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    made_at = datetime.strptime(_final(partial).name, _TIME).replace(tzinfo=UTC)
     manifest = {
         "format": FORMAT,
         "cluster": cluster,
@@ -144,6 +145,12 @@ def complete(root: Path) -> list[Path]:
     return sorted(
         path for path in root.iterdir() if _NAME.fullmatch(path.name) and (path / MANIFEST).is_file()
     )
+
+
+def latest(root: Path) -> datetime | None:
+    """Return when the newest finished backup of a directory was begun; None where there is none."""
+    found = complete(root)
+    return datetime.strptime(found[-1].name, _TIME).replace(tzinfo=UTC) if found else None
 
 
 def choose(root: Path, name: str) -> Path:

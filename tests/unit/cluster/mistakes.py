@@ -254,6 +254,12 @@ MISTAKES = [
     Mistake("hf_token: true", "hf_token: 1", "workers.filter.hf_token", "true or false"),
     Mistake("volume_size_limit_mb: 1024", "volume_size_limit_mb: 0", "seaweedfs.volume_size_limit_mb", "1"),
     Mistake(
+        "image:\n", "backup: {daily_at: 3:17}\nimage:\n", "backup.daily_at", "'3:17' for a text", "daily_at"
+    ),
+    Mistake(
+        "image:\n", 'backup: {daily_at: "3:17"}\nimage:\n', "backup.daily_at", "a time of day", "daily_at"
+    ),
+    Mistake(
         "volume_size_limit_mb: 1024",
         "replication: 001",
         "seaweedfs.replication",

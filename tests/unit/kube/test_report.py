@@ -17,6 +17,7 @@ from miner_cluster.kube.waiting import Wait
 from miner_cluster.report import (
     Look,
     as_text,
+    backup_warnings,
     build,
     certificate_problems,
     image_problems,
@@ -337,3 +338,40 @@ def test_certificates_of_the_storage_that_end_soon_are_a_problem(days: int, word
     found = certificate_problems(NOW + timedelta(days=days), NOW)
     assert (found == []) is (words is None)
     assert words is None or words in found[0]
+
+
+@pytest.mark.parametrize(
+    ("hours", "daily_at", "words"),
+    [
+        (None, None, None),
+        (1000, None, None),
+        (35, "03:17", None),
+        (37, "03:17", "a backup is due each day at 03:17 (backup.daily_at), and the last is of "),
+        (None, "03:17", "a backup is due each day at 03:17 (backup.daily_at), and there is none"),
+    ],
+)
+def test_a_daily_backup_that_did_not_happen_is_warned_of(
+    hours: int | None, daily_at: str | None, words: str | None
+) -> None:
+    last = None if hours is None else NOW - timedelta(hours=hours)
+    found = backup_warnings(last, daily_at, NOW)
+    assert (found == []) if words is None else found[0].startswith(words)
+
+
+def test_the_last_backup_is_shown(cluster: Cluster) -> None:
+    def text(last: datetime | None) -> str:
+        return as_text(
+            build(
+                cluster,
+                nodes=[],
+                workloads=[],
+                pods=[],
+                looks={},
+                projects={},
+                stand_ins=[],
+                last_backup=last,
+            )
+        )
+
+    assert "last backup: 2026-03-01 03:17 UTC" in text(datetime(2026, 3, 1, 3, 17, tzinfo=UTC))
+    assert "last backup: none; make one with: make backup" in text(None)

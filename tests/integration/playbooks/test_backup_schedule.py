@@ -1,0 +1,77 @@
+"""The daily backup in the controller's crontab: there where it is configured, gone where it is not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from miner_cluster.cluster import CHECKOUT
+from tests.integration.playbooks.conftest import Play, Run
+
+#: `crontab` with a file of the test's own instead of the user's table
+CRONTAB = """\
+#!/bin/sh
+case $1 in
+-l) cat "$TABLE" 2>/dev/null || { echo "no crontab for test" >&2; exit 1; } ;;
+-r) rm -f "$TABLE" ;;
+*) cat "$1" >"$TABLE" ;;
+esac
+"""
+THEIRS = "0 1 * * * theirs\n"
+
+
+class Schedule:
+    """The playbook with such a `crontab`."""
+
+    def __init__(self, play: Play, inventory: Path, directory: Path) -> None:
+        self.play, self.file, self.table = play, inventory / "cluster_config.yaml", directory / "table"
+        self.inventory, self.bin = inventory, directory / "bin"
+        self.bin.mkdir()
+        (self.bin / "crontab").write_text(CRONTAB)
+        (self.bin / "crontab").chmod(0o755)
+
+    def daily_at(self, when: str | None) -> None:
+        """Configure it."""
+        text = self.file.read_text().partition("backup:")[0]
+        self.file.write_text(text + (f'backup: {{daily_at: "{when}"}}\n' if when else ""))
+
+    def run(self, *arguments: str) -> Run:
+        """Run the playbook."""
+        run = self.play(
+            "playbooks/backup_schedule.yml",
+            *arguments,
+            PATH=f"{self.bin}:{os.environ['PATH']}",
+            TABLE=str(self.table),
+        )
+        assert run.code == 0, run.output
+        return run
+
+
+@pytest.fixture
+def schedule(play: Play, absent: Path, tmp_path: Path) -> Schedule:
+    return Schedule(play, absent, tmp_path)
+
+
+def test_the_daily_backup_comes_moves_and_goes_with_its_key(schedule: Schedule) -> None:
+    schedule.table.write_text(THEIRS)
+    schedule.daily_at("03:07")
+    assert "changed=1" in schedule.run("--check").output
+    assert schedule.table.read_text() == THEIRS
+    assert "changed=1" in schedule.run().output
+    line = f"make -C {CHECKOUT} backup INVENTORY={schedule.inventory} >/dev/null"
+    ours = "#Ansible: data-miner: backup of test"
+    assert schedule.table.read_text() == f"{THEIRS}{ours}\n7 3 * * * {line}\n"
+    assert "changed=0" in schedule.run().output
+    schedule.daily_at("23:59")
+    assert "changed=1" in schedule.run().output
+    assert schedule.table.read_text() == f"{THEIRS}{ours}\n59 23 * * * {line}\n"
+    schedule.daily_at(None)
+    assert "changed=1" in schedule.run().output
+    assert schedule.table.read_text() == THEIRS
+
+
+def test_a_controller_without_cron_needs_none_for_no_backups(schedule: Schedule) -> None:
+    (schedule.bin / "crontab").write_text("#!/bin/sh\nexit 127\n")
+    assert "changed=0" in schedule.run().output
