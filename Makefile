@@ -14,6 +14,11 @@ CONFIG = $(INVENTORY)/cluster_config.yaml
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PLAY = ansible-playbook -i $(INVENTORY)
 
+# Runs a playbook that writes a report, and prints nothing but that.
+for_programs = report=$$(mktemp); trap 'rm -f "$$report"' EXIT; code=0; \
+	$(PLAY) $(1) -e report_file="$$report" $(ARGS) >&2 || code=$$?; \
+	cat "$$report"; exit $$code
+
 .PHONY: help
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,9 +61,7 @@ status: existing ## Show nodes, workloads, storage and the projects' counts
 
 .PHONY: status-json
 status-json: existing ## Print the same as JSON and nothing else, for programs
-	@report=$$(mktemp); trap 'rm -f "$$report"' EXIT; code=0; \
-	$(PLAY) playbooks/status.yml -e report_file="$$report" $(ARGS) >&2 || code=$$?; \
-	cat "$$report"; exit $$code
+	@$(call for_programs,playbooks/status.yml)
 
 .PHONY: backup
 backup: existing ## Save what can't be made again into a new directory of backup.dir
@@ -67,6 +70,10 @@ backup: existing ## Save what can't be made again into a new directory of backup
 .PHONY: doctor
 doctor: existing ## Check every machine and say what to do about each problem
 	@$(PLAY) playbooks/preflight.yml $(ARGS)
+
+.PHONY: doctor-json
+doctor-json: existing ## Print the same as JSON and nothing else, for programs
+	@$(call for_programs,playbooks/preflight.yml)
 
 .PHONY: test
 test: venv ## Lint and test; needs no lab and leaves nothing running

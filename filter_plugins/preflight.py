@@ -10,8 +10,10 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from miner_cluster import preflight
-from miner_cluster.cluster import as_cluster
+from miner_cluster.cluster import Cluster, as_cluster
 from miner_cluster.first_server import first_server_dirs, moved_troubles
+from miner_cluster.preflight_report import build, report_text
+from miner_cluster.surroundings import surrounding_troubles, surrounding_warnings
 
 
 def preflight_wants(cluster: Any, name: str) -> dict[str, Any]:
@@ -26,14 +28,14 @@ def preflight_wants(cluster: Any, name: str) -> dict[str, Any]:
     }
 
 
-def preflight_problems(
+def preflight_report(
     cluster: Any,
     looks: Mapping[str, Mapping[str, Any]],
     away: Mapping[str, str],
     sent_s: float,
     hf_token_for: Mapping[str, str],
-) -> str:
-    """Return everything in the way as one text; empty where nothing is.
+) -> dict[str, Any]:
+    """Return what was seen: ``report`` for programs, ``text`` for people; ``problems``, empty if none are.
 
     Args:
         cluster: the variable ``cluster``.
@@ -45,22 +47,32 @@ def preflight_problems(
     Raises:
         AnsibleFilterError: the first server has no result.
     """
-    typed, arch, now_s = as_cluster(cluster), platform.machine(), time.time()
+    typed = as_cluster(cluster)
     if typed.servers[0] not in looks:
-        raise AnsibleFilterError(f"preflight_problems: no result for {typed.servers[0]}, only {list(looks)}")
-    troubles = [preflight.token_trouble(hf_token_for)] if hf_token_for else []
+        raise AnsibleFilterError(f"preflight_report: no result for {typed.servers[0]}, only {list(looks)}")
     facts = {name: look["facts"] for name, look in looks.items() if "facts" in look}
+    problems = [preflight.token_trouble(hf_token_for)] if hf_token_for else []
     for name in [name for name in typed.nodes if name in looks]:
-        if name in away:
-            troubles.append(preflight.away_trouble(typed, name, away[name]))
-        elif name in facts:
-            troubles += preflight.node_troubles(
-                typed, name, facts[name], arch=arch, sent_s=sent_s, received_s=now_s
-            )
-        else:
-            troubles.append(preflight.login_trouble(typed, name, str(looks[name].get("msg", looks[name]))))
-    troubles += moved_troubles(typed, facts)
-    return preflight.as_text(troubles + preflight.capacity_troubles(typed, facts))
+        problems += _machine(typed, name, looks[name], away, sent_s)
+    problems += moved_troubles(typed, facts) + preflight.capacity_troubles(typed, facts)
+    warnings = surrounding_warnings(typed, facts)
+    report = build(typed, list(looks), facts=facts, away=away, problems=problems, warnings=warnings)
+    return {"report": report, "text": report_text(report), "problems": preflight.as_text(problems)}
+
+
+def _machine(
+    cluster: Cluster, name: str, look: Mapping[str, Any], away: Mapping[str, str], sent_s: float
+) -> list[preflight.Trouble]:
+    """Return what is in the way on one machine."""
+    if name in away:
+        return [preflight.away_trouble(cluster, name, away[name])]
+    if "facts" not in look:
+        return [preflight.login_trouble(cluster, name, str(look.get("msg", look)))]
+    facts, arch = look["facts"], platform.machine()
+    return [
+        *preflight.node_troubles(cluster, name, facts, arch=arch, sent_s=sent_s, received_s=time.time()),
+        *surrounding_troubles(cluster, cluster.nodes[name], facts),
+    ]
 
 
 class FilterModule:
@@ -68,4 +80,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
-        return {"preflight_wants": preflight_wants, "preflight_problems": preflight_problems}
+        return {"preflight_wants": preflight_wants, "preflight_report": preflight_report}

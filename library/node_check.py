@@ -7,7 +7,7 @@ DOCUMENTATION = r"""
 module: node_check
 short_description: Look at a machine before anything is installed on it
 description:
-  - Returns facts in one round trip and judges nothing; the filter P(preflight_problems#filter) compares them
+  - Returns facts in one round trip and judges nothing; the filter P(preflight_report#filter) compares them
     with the configuration. Changes nothing. Pure standard library, from Python 3.8 on, so that a machine that
     is too old can say so.
 options:
@@ -59,6 +59,10 @@ facts:
     - C(nvidia), the C(gpus) (PCI addresses, or device nodes of the driver where the bus can't be seen) and
       what is C(missing) before containers can use one, a sentence each with the remedy.
     - C(k3s_units), unit files of k3s; C(foreign_units), those among them that we did not write.
+    - C(container), what kind of container the machine is, empty where it is none; C(clock), the service that
+      keeps its clock right; C(docker), whether that runs; C(kubernetes), units of another one that run.
+    - C(firewall), its C(name), and what it C(allows); C(missing_modules) and C(missing_controllers) of the
+      kernel; C(addresses) with C(interface) and C(mtu); C(nameservers).
   type: dict
   returned: always
 """
@@ -73,7 +77,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils import nvidia
+from ansible.module_utils import nvidia, surroundings
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.files_size import files_bytes
 
@@ -245,6 +249,7 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
         "nvidia": nvidia.look(),
         "k3s_units": there,
         "foreign_units": foreign,
+        **surroundings.look(),
     }
 
 

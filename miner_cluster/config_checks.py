@@ -27,7 +27,7 @@ from miner_cluster.config_model import (
 from miner_cluster.seaweedfs import replication
 
 #: what k3s gives to pods and services; a machine with such an address can't be told from them
-_K3S_NETWORKS = {"pods": ip_network("10.42.0.0/16"), "services": ip_network("10.43.0.0/16")}
+K3S_NETWORKS = {"pods": ip_network("10.42.0.0/16"), "services": ip_network("10.43.0.0/16")}
 
 #: the worker that has a web page, and where it is reached unless the file says otherwise
 MONITOR, PAGE_NODE_PORT = "monitor", 30090
@@ -170,7 +170,7 @@ def _addresses(sections: Sections) -> Iterator[Finding]:
                 message=f"{node.ip} is the address of {other} too",
                 hint="give each node its own",
             )
-        for what, network in _K3S_NETWORKS.items():
+        for what, network in K3S_NETWORKS.items():
             if ip_address(node.ip) in network:
                 yield Finding(
                     path=("cluster", "nodes", name, "ip"),

@@ -137,8 +137,8 @@ def _memory(cluster: Cluster, node: ResolvedNode, facts: Mapping[str, Any]) -> I
     if facts["memory_bytes"] < needs:
         yield Trouble(
             where=node.name,
-            found=f"has {_size(facts['memory_bytes'])} of memory; k3s and the pods that must run here need "
-            f"{_size(needs)}",
+            found=f"has {size(facts['memory_bytes'])} of memory; k3s and the pods that must run here need "
+            f"{size(needs)}",
             remedy="add memory, or lower resource_presets in cluster_config.yaml",
         )
 
@@ -169,12 +169,12 @@ def _disks(cluster: Cluster, node: ResolvedNode, facts: Mapping[str, Any]) -> It
         total = sum(needs[path][1] for path in paths)
         if free < total:
             parts = " + ".join(
-                f"{_size(needs[path][1])} ({needs[path][0]})" for path in paths if needs[path][1]
+                f"{size(needs[path][1])} ({needs[path][0]})" for path in paths if needs[path][1]
             )
             hint = f", or lower cluster.nodes.{node.name}.disk_limit_mb" if node.disk_limit_mb else ""
             yield Trouble(
                 where=node.name,
-                found=f"the disk of {', '.join(paths)} has {_size(free)} free and {parts} are needed",
+                found=f"the disk of {', '.join(paths)} has {size(free)} free and {parts} are needed",
                 remedy=f"free or add disk space{hint}",
             )
 
@@ -188,7 +188,7 @@ def _lowered(cluster: Cluster, node: ResolvedNode, facts: Mapping[str, Any]) -> 
         yield Trouble(
             where=node.name,
             found=f"disk_limit_mb: {node.disk_limit_mb} has room for {room} volumes of {size_mb} MB; it "
-            f"holds {facts['volumes']} with {_size(facts['volume_bytes'])}, which may grow to {least} MB",
+            f"holds {facts['volumes']} with {size(facts['volume_bytes'])}, which may grow to {least} MB",
             remedy=f"set cluster.nodes.{node.name}.disk_limit_mb to {least} or more, or delete files: "
             "volumes that stay empty for an hour go by themselves",
         )
@@ -262,9 +262,9 @@ def _floating(
         ]
         fitting = [name for name in names if free[name][0] >= request.cpu and free[name][1] >= request.memory]
         if not fitting:
-            left = "; ".join(f"{name} {_cpu(free[name][0])}, {_size(free[name][1])}" for name in names)
+            left = "; ".join(f"{name} {_cpu(free[name][0])}, {size(free[name][1])}" for name in names)
             found = (
-                f"{request.name} requests {_cpu(request.cpu)} cores and {_size(request.memory)} of memory; "
+                f"{request.name} requests {_cpu(request.cpu)} cores and {size(request.memory)} of memory; "
                 f"left for it: {left or 'no machine that may run it'}"
             )
             return [Trouble(where="cluster", found=found, remedy=remedy)]
@@ -331,7 +331,8 @@ def as_text(troubles: list[Trouble]) -> str:
     return "\n".join(lines)
 
 
-def _size(size_bytes: int) -> str:
+def size(size_bytes: int) -> str:
+    """Return a number of bytes for people."""
     if size_bytes >= GIB:
         return f"{size_bytes / GIB:.1f} GiB"
     return f"{size_bytes / MIB:.0f} MiB"

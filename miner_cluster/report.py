@@ -16,6 +16,7 @@ from miner_cluster.kube.api import Object
 from miner_cluster.kube.prune import title
 from miner_cluster.kube.rollout import pending, ready
 from miner_cluster.manifest_item import IMAGE_ANNOTATION
+from miner_cluster.text_table import table
 
 GIB = 1 << 30
 MIB = 1 << 20
@@ -284,21 +285,6 @@ def as_text(report: Report) -> str:
     if problems:
         parts.append(["problems:", *(f"  {line}" for problem in problems for line in problem.splitlines())])
     return "\n\n".join("\n".join(part) for part in parts if part)
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return aligned lines; a column of numbers is aligned to the right. Nothing where there are no rows."""
-    if not rows:
-        return []
-    widths = [max(len(line[n]) for line in (head, *rows)) for n in range(len(head))]
-    right = [all(row[n][:1].isdigit() and row[n].isdigit() for row in rows) for n in range(len(head))]
-    return [
-        "  ".join(
-            cell.rjust(width) if number else cell.ljust(width)
-            for cell, width, number in zip(line, widths, right, strict=True)
-        ).rstrip()
-        for line in (head, *rows)
-    ]
 
 
 _MOUNTED = {True: "mounted", False: "NOT MOUNTED", None: "?"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -30,7 +32,16 @@ def test_machines_that_are_away_are_named_together_with_what_to_do(play: Play) -
     for name in ("one", "two", "three"):
         assert f"cluster.nodes.{name}.ip in cluster_config.yaml" in run.output
     assert run.output.count("can't be reached (") >= 3
+    assert len(re.findall(r"^\s+(one|two|three) .* does not answer$", run.output, re.MULTILINE)) == 3
     assert "TASK [k3s" not in run.output
+
+
+def test_programs_get_the_report_also_when_something_is_in_the_way(play: Play, tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    assert play("playbooks/preflight.yml", "-e", f"report_file={file}").code == 2
+    report = json.loads(file.read_text())
+    assert {machine["state"] for machine in report["machines"]} == {"does not answer"}
+    assert {problem["where"] for problem in report["problems"]} >= {"one", "two", "three"}
 
 
 @pytest.mark.parametrize(

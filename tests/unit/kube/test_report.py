@@ -22,8 +22,8 @@ from miner_cluster.report import (
     certificate_problems,
     image_problems,
     project_problems,
-    table,
 )
+from miner_cluster.text_table import table
 from tests.modules import load_module
 from tests.unit.kube.conftest import obj
 

@@ -53,6 +53,18 @@ def facts() -> Look:
             "ports": {},
             "k3s_units": [],
             "foreign_units": [],
+            "container": "",
+            "clock": ["chrony"],
+            "docker": False,
+            "kubernetes": [],
+            "firewall": {"name": "", "allows": []},
+            "missing_modules": [],
+            "missing_controllers": [],
+            "addresses": [
+                {"interface": "lo", "address": "127.0.0.1", "prefix": 8, "mtu": 65536},
+                {"interface": "eth0", "address": "172.31.77.10", "prefix": 24, "mtu": 1500},
+            ],
+            "nameservers": ["172.31.77.1"],
         }
         return good | changes
 

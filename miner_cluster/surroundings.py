@@ -1,0 +1,175 @@
+"""What else runs on a cluster's machines, and how they are connected: what is in the way or may get there.
+
+Pure, as ``preflight`` is: ``library/node_check.py`` collects the facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Network, ip_address
+from typing import Any
+
+from miner_cluster.cluster import Cluster, ResolvedNode
+from miner_cluster.config_checks import K3S_NETWORKS
+from miner_cluster.preflight import Trouble
+
+Facts = Mapping[str, Any]
+#: interfaces that programs make for containers, tunnels and virtual machines, by how their names begin
+MADE_UP = ("docker", "br-", "cni", "flannel", "veth", "virbr", "kube-", "lxc", "podman")
+TRUST = {
+    "ufw": "ufw allow from {}",
+    "firewalld": "firewall-cmd --permanent --zone=trusted --add-source={0}",
+}
+
+
+def surrounding_troubles(cluster: Cluster, node: ResolvedNode, facts: Facts) -> list[Trouble]:
+    """Return what of a machine's surroundings is in the way.
+
+    Args:
+        cluster: the configuration.
+        node: the machine.
+        facts: as ``node_check`` returns them.
+    """
+    return [
+        Trouble(where=node.name, found=found, remedy=remedy)
+        for found, remedy in (
+            *_kernel(facts),
+            *_others(facts),
+            *_firewall(cluster, node, facts),
+            *_address(node, facts),
+        )
+    ]
+
+
+def surrounding_warnings(cluster: Cluster, facts: Mapping[str, Facts]) -> list[Trouble]:
+    """Return what is well enough to begin with, and may not stay so.
+
+    Args:
+        cluster: the configuration.
+        facts: of each machine that could be looked at.
+    """
+    return [
+        Trouble(where=name, found=found, remedy=remedy)
+        for name in cluster.nodes
+        if name in facts
+        for found, remedy in (
+            *_clock(facts[name]),
+            *_docker(facts[name]),
+            *_names(facts[name]),
+            *_gpu(facts[name]),
+        )
+    ] + _mtu(cluster, facts)
+
+
+def interface(node: ResolvedNode, facts: Facts) -> Mapping[str, Any] | None:
+    """Return the interface that has a machine's address of the file, with its MTU; None where none has."""
+    return next((found for found in facts["addresses"] if found["address"] == node.ip), None)
+
+
+def _kernel(facts: Facts) -> Iterator[tuple[str, str]]:
+    if missing := facts["missing_modules"]:
+        yield (
+            f"its kernel has no {', '.join(missing)}",
+            "reboot it where its kernel was updated, else install the kernel's modules "
+            "(Debian: linux-image-amd64, Ubuntu: linux-modules-extra-$(uname -r))",
+        )
+    if missing := facts["missing_controllers"]:
+        yield (
+            f"its kernel does not limit {', '.join(missing)} (control groups that are switched off)",
+            f"add {' '.join(f'cgroup_enable={name}' for name in missing)} to the kernel's command line and "
+            "reboot it",
+        )
+
+
+def _others(facts: Facts) -> Iterator[tuple[str, str]]:
+    for unit in facts["kubernetes"]:
+        yield (
+            f"runs another Kubernetes ({unit}.service)",
+            f"remove it as it was installed, or at least: systemctl disable --now {unit}",
+        )
+
+
+def _firewall(cluster: Cluster, node: ResolvedNode, facts: Facts) -> Iterator[tuple[str, str]]:
+    """A firewall is no trouble where it lets in the other machines, pods and services."""
+    name = facts["firewall"]["name"]
+    if not name:
+        return
+    allowed = [IPv4Network(text, strict=False) for text in facts["firewall"]["allows"] if ":" not in text]
+    needed = [
+        *(other.ip for other in cluster.nodes.values() if other.name != node.name),
+        *(str(network) for network in K3S_NETWORKS.values()),
+    ]
+    shut = [text for text in needed if not any(IPv4Network(text).subnet_of(net) for net in allowed)]
+    if shut:
+        commands = [TRUST[name].format(text) for text in shut]
+        if name == "firewalld":
+            commands.append("firewall-cmd --reload")
+        yield (
+            f"its firewall {name} keeps out {', '.join(shut)}, which are machines, pods and services of this "
+            "cluster",
+            "; ".join(commands),
+        )
+
+
+def _address(node: ResolvedNode, facts: Facts) -> Iterator[tuple[str, str]]:
+    if not facts["addresses"]:
+        return
+    own = [
+        f"{found['address']} ({found['interface']})"
+        for found in facts["addresses"]
+        if not ip_address(found["address"]).is_loopback and not found["interface"].startswith(MADE_UP)
+    ]
+    has = interface(node, facts)
+    remedy = f"write one of its own as cluster.nodes.{node.name}.ip: {', '.join(own) or 'it has none'}"
+    if has is None:
+        yield f"none of its interfaces has its address {node.ip}", remedy
+    elif has["interface"].startswith(MADE_UP):
+        yield (
+            f"its address {node.ip} is that of {has['interface']}, which other machines do not reach",
+            remedy,
+        )
+
+
+def _clock(facts: Facts) -> Iterator[tuple[str, str]]:
+    if not facts["clock"] and not facts["container"]:
+        yield (
+            "nothing keeps its clock right: certificates and leases fail when it has drifted",
+            "apt-get install chrony, or: timedatectl set-ntp true",
+        )
+
+
+def _docker(facts: Facts) -> Iterator[tuple[str, str]]:
+    if facts["docker"]:
+        yield (
+            "runs Docker, which k3s does not need and whose rules may drop what pods send to other machines",
+            "remove it (apt-get purge docker.io docker-ce), or keep it if nothing is missed",
+        )
+
+
+def _names(facts: Facts) -> Iterator[tuple[str, str]]:
+    if not any(not ip_address(text.partition("%")[0]).is_loopback for text in facts["nameservers"]):
+        yield (
+            "has no name server that pods can reach, so k3s gives them 8.8.8.8",
+            "name one in /etc/resolv.conf, by the machine's network configuration",
+        )
+
+
+def _gpu(facts: Facts) -> Iterator[tuple[str, str]]:
+    for sentence in facts["nvidia"]["missing"] if facts["nvidia"]["gpus"] else ():
+        found, _, remedy = sentence.partition("; ")
+        yield found, remedy
+
+
+def _mtu(cluster: Cluster, facts: Mapping[str, Facts]) -> list[Trouble]:
+    has = {name: interface(cluster.nodes[name], found) for name, found in facts.items()}
+    least = min((found["mtu"] for found in has.values() if found), default=0)
+    return [
+        Trouble(
+            where=name,
+            found=f"{found['interface']} sends packets of {found['mtu']} bytes, others take {least}",
+            remedy=f"give all machines the same MTU, here for now: ip link set dev {found['interface']} mtu "
+            f"{least}, and for good in its network configuration",
+        )
+        for name, found in has.items()
+        if found and found["mtu"] != least
+    ]
