@@ -24,6 +24,7 @@ from psycopg import conninfo
 from data_miner.config import AppConfig, to_plain
 from data_miner.workers.registry import MONITOR, WORKERS
 
+from .loki import RealLoki
 from .site import Page, Site
 from .worker_process import CLOCK_OFFSET_S, MOUNTINFO
 
@@ -32,6 +33,19 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 REPLICAS = {"download": 2}
 DISK_MIB = 320
 DOWNTIME_S = 1.5
+#: what a site can have, and how its pages show it
+ILLNESSES: dict[str, dict[str, Any]] = {
+    "403": {"status": 403},
+    "429": {"status": 429},
+    "500": {"status": 500},
+    "hangs": {"silent_s": 1.0},
+    "cuts off": {"cut_at": 700},
+    "redirects in a circle": {"status": 302},
+}
+#: nobody answers there
+NOWHERE = "http://127.0.0.1:9"
+#: of a run, when Loki goes and when it comes back
+LOKI_GOES, LOKI_COMES = 0.2, 0.7
 
 
 class Postgres:
@@ -89,13 +103,36 @@ def _mount(root: Path) -> bool:
 
 
 class Chaos:
-    """All workers of a project as processes, and faults. Close it at the end."""
+    """All workers of a project as processes, and faults. Close it at the end.
+
+    Args:
+        config: of the project.
+        postgres: where it is.
+        site: that is mined.
+        directory: for files.
+        seed: of what is left to chance.
+        loki: where logs go, running; None for an address where nobody answers.
+
+    Attributes:
+        counts: of the faults so far, by name.
+        loki_away: the times (seconds since the epoch) when Loki went and came back.
+    """
 
     def __init__(
-        self, config: AppConfig, postgres: Postgres, site: Site, directory: Path, *, seed: int
+        self,
+        config: AppConfig,
+        postgres: Postgres,
+        site: Site,
+        directory: Path,
+        *,
+        seed: int,
+        loki: RealLoki | None = None,
     ) -> None:
         self.random = random.Random(seed)  # noqa: S311 - which fault comes next is no secret
         self.counts: Counter[str] = Counter()
+        self.loki_away: list[float] = []
+        self._loki = loki
+        self._illnesses: list[str] = []
         self._postgres, self._site, self._directory = postgres, site, directory
         self._mountinfo = directory / "mountinfo"
         self._output = config.output_dir
@@ -113,7 +150,10 @@ class Chaos:
             time.sleep(0.1)
 
     def rage(self, seconds: float) -> None:
-        """Let one fault follow the other, each kind before any comes again; all of them at least once."""
+        """Let one fault follow the other, each kind before any comes again; all of them at least once.
+
+        Loki is away for half of the time, so that other faults meet workers whose logs wait.
+        """
         faults: list[Callable[[], None]] = [
             self.kill_worker,
             self.terminate_worker,
@@ -123,11 +163,13 @@ class Chaos:
             self.sicken_site,
             *([self.fill_database_disk] if self._postgres.has_disk else []),
         ]
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline or len(self.counts) < len(faults):
+        begin = time.monotonic()
+        deadline = begin + seconds
+        while time.monotonic() < deadline or not all(self.counts[fault.__name__] for fault in faults):
             for fault in self.random.sample(faults, len(faults)):
                 self.counts[fault.__name__] += 1
                 fault()
+                self._lose_loki((time.monotonic() - begin) / seconds)
                 time.sleep(self.random.uniform(0.1, 0.6))
                 # As a cluster does: a full disk may end it a moment later.
                 self._postgres.bring_up()
@@ -164,15 +206,28 @@ class Chaos:
         self._set_mounted(mounted=True)
 
     def sicken_site(self) -> None:
-        illness: dict[str, Any] = self.random.choice(
-            [{"status": 403}, {"status": 429}, {"status": 500}, {"silent_s": 1.0}, {"cut_at": 700}]
-        )
+        if not self._illnesses:  # each before any comes again
+            self._illnesses = self.random.sample(list(ILLNESSES), len(ILLNESSES))
+        illness = self._illnesses.pop()
+        self.counts[f"sicken_site: {illness}"] += 1
         healthy = dict(self._site.pages)
         for path, page in healthy.items():
             if page.status == 200:
-                self._site.pages[path] = Page(**{**vars(page), **illness})
+                here = {"location": path} if illness == "redirects in a circle" else {}
+                self._site.pages[path] = Page(**{**vars(page), **ILLNESSES[illness], **here})
         time.sleep(DOWNTIME_S)
         self._site.pages.update(healthy)
+
+    def _lose_loki(self, share: float) -> None:
+        """Stop Loki, or start it again, when so much of the time has passed."""
+        if self._loki is None or share < (LOKI_GOES, LOKI_COMES, 1e9)[len(self.loki_away)]:
+            return
+        if self.loki_away:
+            self._loki.start()
+        else:
+            self._loki.stop()
+            self.counts["lose_loki"] += 1
+        self.loki_away.append(time.time())
 
     def close(self) -> None:
         """Ask all workers to end, and wait until they have."""
@@ -207,8 +262,8 @@ class Chaos:
             "DATA_MINER_SHARED_MOUNT": str(self._output),
             "POD_NAME": name,
             "no_proxy": "*",
-            # Nobody answers there: logs must not hold up the work.
-            "LOKI_URL": "http://127.0.0.1:9",
+            # Logs must not hold up the work, also where nobody answers.
+            "LOKI_URL": self._loki.url if self._loki else NOWHERE,
             CLOCK_OFFSET_S: str(self.random.choice([0, 3600, -3600])),
             MOUNTINFO: str(self._mountinfo),
         }

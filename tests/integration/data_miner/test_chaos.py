@@ -13,10 +13,12 @@ from data_miner.config import AppConfig
 from data_miner.db.connect import Connection, connect
 from data_miner.db.migrate import migrate
 from data_miner.orphans import OrphanCollector
+from data_miner.queue.leases import retry
 from data_miner.store import Store
 from data_miner.workers.monitor import seed, sweep
 
 from .chaos import Chaos, Postgres
+from .loki import RealLoki, loki_program
 from .pipeline import Pipeline
 from .site import Site, make_video
 from .test_model_stages import settings
@@ -24,6 +26,7 @@ from .test_model_stages import settings
 #: of a video, in bytes a second: slow enough that faults meet downloads
 SPEED = 6_000
 PATIENCE_S = 120
+HOUR_S = 3600
 
 #: what there is to be found, in a form that says nothing of the order in which it was
 RESULTS = {
@@ -78,7 +81,14 @@ def postgres(server: str) -> Iterator[Postgres]:
 
 
 def survive(
-    seconds: float, videos: int, *, pipeline: Pipeline, site: Site, postgres: Postgres, directory: Path
+    seconds: float,
+    videos: int,
+    *,
+    pipeline: Pipeline,
+    site: Site,
+    postgres: Postgres,
+    directory: Path,
+    loki: RealLoki | None = None,
 ) -> None:
     urls = put_up(site, videos)
     pipeline.run(chaos_config(pipeline.root, urls))
@@ -92,15 +102,22 @@ def survive(
     with connect(postgres.url, name="test") as connection:
         migrate(connection)
         seed(connection, config)
-    chaos = Chaos(config, postgres, site, directory, seed=round(seconds))
+    chaos = Chaos(config, postgres, site, directory, seed=round(seconds), loki=loki)
     try:
         chaos.wait_until_all_started()
         chaos.rage(seconds)
         chaos.assert_alive()
         with connect(postgres.url, name="test") as db:
             wait_for_the_end(db)
+            # What a site refuses for good while it is ill, somebody tries again when it is well.
+            again = retry(db, config.project, None)
+            wait_for_the_end(db)
             chaos.close()
-            print(f"faults: {dict(chaos.counts)}")
+            vain = len(expected["dead"])
+            print(f"faults: {dict(chaos.counts)}; {again} dead letters tried again, {vain} of them in vain")
+            print("models: fakes that see brightness; everything around them is real")
+            if loki is not None:
+                check_logs(loki, chaos)
             check(db, Store(output, mount=None), expected, downloads=len(urls))
     finally:
         chaos.kill()
@@ -135,6 +152,24 @@ def check(db: Connection, store: Store, expected: dict[str, list[Any]], *, downl
     assert cut == {row["video"]: row["frames"] for row in db.execute("SELECT * FROM frameset").fetchall()}
 
 
+def check_logs(loki: RealLoki, chaos: Chaos) -> None:
+    """Look for what was logged while Loki was away; some workers' clocks are an hour behind."""
+
+    def lines(start: float, end: float) -> int:
+        return sum(
+            len(loki.lines('{application="data_miner"}', start=start - late, end=end - late))
+            for late in (0, HOUR_S)
+        )
+
+    went, came = chaos.loki_away
+    meanwhile, after = lines(went, came - 5), lines(came, time.time())
+    print(
+        f"Loki: away for {came - went:.0f} s, {meanwhile} lines of that time and {after} later ones arrived"
+    )
+    assert meanwhile
+    assert after
+
+
 def test_a_pipeline_survives_one_fault_of_each_kind(
     pipeline: Pipeline, site: Site, postgres: Postgres, tmp_path: Path
 ) -> None:
@@ -145,4 +180,9 @@ def test_a_pipeline_survives_one_fault_of_each_kind(
 def test_a_pipeline_survives_five_minutes_of_faults(
     pipeline: Pipeline, site: Site, postgres: Postgres, tmp_path: Path
 ) -> None:
-    survive(300, 120, pipeline=pipeline, site=site, postgres=postgres, directory=tmp_path)
+    loki = RealLoki(loki_program(tmp_path), tmp_path)
+    loki.start()
+    try:
+        survive(300, 120, pipeline=pipeline, site=site, postgres=postgres, directory=tmp_path, loki=loki)
+    finally:
+        loki.stop()
