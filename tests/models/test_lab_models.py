@@ -10,14 +10,11 @@ import yaml
 from PIL import Image
 
 from data_miner.config.model import DetectConfig
-from data_miner.detect.suppress import intersection_over_union
 from data_miner.models.provider import Boxes, Detector, Matcher
 from data_miner.models.source import ModelMissingError, find_model
-from data_miner.queue.records import FoundBox
 from data_miner.workers.detect import certain, found_boxes, look_at
-from lab.training.scenes import Scene
 
-from .truth import CHECKOUT, Tally, held_out, tally, total
+from .truth import CHECKOUT, Tally, held_out, match, tally, total
 
 MODELS = CHECKOUT / "lab/models"
 DEMO = yaml.safe_load((CHECKOUT / "run_configs/demo.yaml").read_text("utf-8"))
@@ -103,23 +100,15 @@ def test_boxes_lie_where_a_person_drew_them(detector: Detector, clips: Path) -> 
     for scene in held_out(clips):
         if scene.boxed:
             (raw,) = look_at(detector, [scene.image], params, floor=0.1)
-            _compare(certain(found_boxes(raw), params), scene, counts)
+            for prompt, tallied in counts.items():
+                missed, wrong = match(certain(found_boxes(raw), params), scene, prompt)
+                tallied.found += sum(label == prompt for label, _ in scene.boxes) - len(missed)
+                tallied.missed += len(missed)
+                tallied.wrong += len(wrong)
     for prompt, tallied in counts.items():
         print(f"detect: {prompt!r}: {tallied}")
     assert min(tallied.recall for tallied in counts.values()) >= 0.9
     assert total(counts.values()).precision >= 0.9
-
-
-def _compare(found: list[FoundBox], scene: Scene, counts: dict[str, Tally]) -> None:
-    size = np.array([scene.image.width, scene.image.height] * 2, np.float32)
-    truth = dict(scene.boxes)
-    for prompt, tallied in counts.items():
-        boxes = np.array([box.box for box in found if box.label == prompt], np.float32).reshape(-1, 4)
-        true = np.array([truth[prompt]] if prompt in truth else [], np.float32).reshape(-1, 4) * size
-        hits = int((intersection_over_union(boxes, true) >= 0.4).any(axis=0).sum())
-        tallied.found += hits
-        tallied.missed += len(true) - hits
-        tallied.wrong += len(boxes) - hits
 
 
 def test_boxes_have_the_pictures_coordinates(detector: Detector) -> None:

@@ -180,7 +180,9 @@ def test_a_pipeline_survives_one_fault_of_each_kind(
 def test_a_pipeline_survives_five_minutes_of_faults(
     pipeline: Pipeline, site: Site, postgres: Postgres, tmp_path: Path
 ) -> None:
-    loki = RealLoki(loki_program(tmp_path), tmp_path)
+    directory = tmp_path / "loki"
+    directory.mkdir()
+    loki = RealLoki(loki_program(directory), directory)
     loki.start()
     try:
         survive(300, 120, pipeline=pipeline, site=site, postgres=postgres, directory=tmp_path, loki=loki)
