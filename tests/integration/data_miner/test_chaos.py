@@ -23,8 +23,8 @@ from .pipeline import Pipeline
 from .site import Site, make_video
 from .test_model_stages import settings
 
-#: of a video, in bytes a second: slow enough that faults meet downloads
-SPEED = 6_000
+#: of a video, in bytes a second: slow enough that faults meet downloads, in a long run until its end
+SPEED, LONG_SPEED = 6_000, 500
 PATIENCE_S = 120
 HOUR_S = 3600
 
@@ -89,13 +89,13 @@ def survive(
     postgres: Postgres,
     directory: Path,
     loki: RealLoki | None = None,
+    speed: float = SPEED,
 ) -> None:
     urls = put_up(site, videos)
     pipeline.run(chaos_config(pipeline.root, urls))
     expected = results(pipeline.db)
     assert len(expected["dead"]) == 2
-    for page in site.pages.values():
-        page.speed = SPEED
+    set_speed(site, speed)
     output = directory / "shared"
     output.mkdir()
     config = chaos_config(output, urls)
@@ -108,6 +108,8 @@ def survive(
         chaos.rage(seconds)
         chaos.assert_alive()
         with connect(postgres.url, name="test") as db:
+            print(f"work left after the faults: {unfinished(db)}")
+            set_speed(site, SPEED)
             wait_for_the_end(db)
             # What a site refuses for good while it is ill, somebody tries again when it is well.
             again = retry(db, config.project, None)
@@ -121,6 +123,18 @@ def survive(
             check(db, Store(output, mount=None), expected, downloads=len(urls))
     finally:
         chaos.kill()
+
+
+def set_speed(site: Site, speed: float) -> None:
+    for page in site.pages.values():
+        page.speed = speed
+
+
+def unfinished(db: Connection) -> dict[str, int]:
+    rows = db.execute(
+        "SELECT stage, count(*) AS n FROM item WHERE state IN ('ready', 'leased') GROUP BY stage"
+    )
+    return {row["stage"]: row["n"] for row in rows.fetchall()}
 
 
 def wait_for_the_end(db: Connection) -> None:
@@ -185,6 +199,15 @@ def test_a_pipeline_survives_five_minutes_of_faults(
     loki = RealLoki(loki_program(directory), directory)
     loki.start()
     try:
-        survive(300, 120, pipeline=pipeline, site=site, postgres=postgres, directory=tmp_path, loki=loki)
+        survive(
+            300,
+            120,
+            pipeline=pipeline,
+            site=site,
+            postgres=postgres,
+            directory=tmp_path,
+            loki=loki,
+            speed=LONG_SPEED,
+        )
     finally:
         loki.stop()
