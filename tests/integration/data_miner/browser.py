@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+_NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, _NAMES)), None)
 _PATIENCE_S = 60.0
 _KEYS = {"Tab": 9, "Enter": 13}
 
@@ -42,6 +43,8 @@ class Browser:
         self._session = self.tell("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.tell(f"{domain}.enable")
+        # As if its window were in front, where there is none.
+        self.tell("Emulation.setFocusEmulationEnabled", enabled=True)
 
     def resize(self, width: int, height: int) -> None:
         self.tell(

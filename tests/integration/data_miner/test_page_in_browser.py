@@ -16,7 +16,7 @@ from .pipeline import Pipeline
 from .site import Site, make_video
 from .test_model_stages import settings
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="apt-get install chromium-headless-shell")
 
 PAGES = ("/", "/p/p", "/p/p/failed", "/p/p/gallery", "/p/p/duplicates", "/p/p/scores", "/login")
 
@@ -88,7 +88,7 @@ def test_the_keyboard_is_enough_to_log_in_and_try_an_item_again(
     assert tab.ask("document.activeElement.textContent") == "Skip to content"
     tab.tab_to("e.textContent == 'log in'")
     tab.waiting_for_a_page(lambda: tab.press("Enter"))
-    assert tab.ask("document.activeElement.id") == "token"
+    tab.wait_for("document.activeElement.id == 'token'")
     tab.type(TOKEN)
     tab.waiting_for_a_page(lambda: tab.press("Enter"))
     assert tab.ask("document.body.textContent.includes('log out')")
