@@ -258,11 +258,12 @@ def fill_at_once(connection: Connection, size: int) -> None:
     """Add many items without sending each of them."""
     connection.execute("SET statement_timeout = 0")
     connection.execute(
-        "INSERT INTO item (project, stage, key, params, params_hash)"
-        " SELECT %s, 'download', n::text, '{}', '' FROM generate_series(1, %s) AS n",
+        "SELECT enqueue(array_agg(%s), array_agg('download'), array_agg(n::text), array_agg('{}'::jsonb),"
+        " array_agg(''), array_agg('{}'::jsonb), array_agg(NULL::text), array_agg(0))"
+        " FROM generate_series(1, %s) AS n",
         [_PROJECT, size],
     )
-    connection.execute("VACUUM ANALYZE item")
+    connection.execute("VACUUM ANALYZE")
 
 
 def row(commit: str, batch: int, speeds: dict[str, float], runs: int) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import json
 import os
 import platform
 import shutil
@@ -153,12 +154,13 @@ def stage_call(
         shutil.rmtree(store.root / "embeddings", ignore_errors=True)
         item = Item(
             id=1,
+            lane=1,
             project=config.project,
             stage=stage,
             key=VIDEO,
-            params=params,
+            params_text=json.dumps(params),
             params_hash=params_hash(params),
-            payload={},
+            payload_text="{}",
             site=None,
             attempts=1,
             blocks=0,

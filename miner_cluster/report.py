@@ -200,9 +200,7 @@ def backup_warnings(last: datetime | None, daily_at: str | None, now: datetime) 
     if daily_at is None or (last is not None and now - last < _BACKUP_LATE):
         return []
     found = f"the last is of {last:%Y-%m-%d %H:%M} UTC" if last else "there is none"
-    return [
-        f"a backup is due each day at {daily_at} (backup.daily_at), and {found}; to see why: make backup"
-    ]
+    return [f"a backup is due each day at {daily_at} (backup.daily_at), and {found}; to see why: make backup"]
 
 
 def project_problems(projects: Mapping[str, Any], name: str, namespace: str) -> list[str]:

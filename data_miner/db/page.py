@@ -46,11 +46,6 @@ def failed(
     return rows, rows[0]["total"] if rows else 0
 
 
-def retry_items(connection: Connection, project: str, ids: Sequence[int]) -> int:
-    """Make single dead letters ready again; returns how many there were."""
-    return len(connection.execute(_SQL["retry_items"], {"project": project, "ids": list(ids)}).fetchall())
-
-
 def groups(connection: Connection, scope: Scope, *, limit: int, offset: int) -> tuple[list[Group], int]:
     """Return a part of the groups of near duplicates, the largest first, and how many there are."""
     rows = connection.execute(_SQL["groups"], {**asdict(scope), "limit": limit, "offset": offset}).fetchall()

@@ -7,8 +7,6 @@ from psycopg import sql
 from data_miner.db.connect import Connection
 from data_miner.page.names import ROLE
 
-#: what `retry` sets
-_RETRY = ("state", "attempts", "blocks", "ready_at", "error", "finished_at")
 #: a page has few, and two pages run while one replaces the other
 _CONNECTIONS = 20
 
@@ -31,5 +29,4 @@ def make_page_role(connection: Connection, password: str) -> None:
             )
         )
         connection.execute(sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA public TO {}").format(role))
-        columns = sql.SQL(", ").join(map(sql.Identifier, _RETRY))
-        connection.execute(sql.SQL("GRANT UPDATE ({}) ON item TO {}").format(columns, role))
+        connection.execute(sql.SQL("GRANT EXECUTE ON FUNCTION retry TO {}").format(role))

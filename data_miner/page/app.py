@@ -230,7 +230,7 @@ class Pages:
             item, stage = form.get("item"), form.get("stage")
             if item:
                 ids = [int(item)] if item.isdecimal() and len(item) <= _DIGITS else []
-                page.retry_items(connection, config.project, ids)
+                leases.retry(connection, config.project, ids=ids)
             elif stage and stage not in set(Stage):
                 raise HTTPException(_BAD, f"There is no stage {stage}")
             else:

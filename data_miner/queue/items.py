@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from data_miner.config.model import Stage
@@ -32,6 +32,11 @@ def params_hash(params: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def _mapping(text: str) -> dict[str, Any]:
+    parsed: dict[str, Any] = json.loads(text)
+    return parsed
+
+
 @dataclass(frozen=True, kw_only=True)
 class NewItem:
     """An item to be added. Project, stage, key and parameters say whether it exists already."""
@@ -50,24 +55,37 @@ class NewItem:
         return params_hash(self.params)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Item:
-    """A leased item, as a worker sees it."""
+class Item(NamedTuple):
+    """A leased item, as a worker sees it. A tuple, since many are made at once."""
 
     id: int
+    #: of the stage, project and site
+    lane: int
     project: str
-    stage: Stage
     key: str
-    params: dict[str, Any]
+    #: JSON, as the database has it
+    params_text: str
     params_hash: str
-    payload: dict[str, Any]
+    #: JSON, as the database has it
+    payload_text: str
     site: str | None
     #: this attempt's number, from 1
     attempts: int
     blocks: int
-    lease_token: UUID
     #: which version of the project's configuration is current
     config_hash: str
+    stage: Stage
+    lease_token: UUID
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The parameters that change the result."""
+        return _mapping(self.params_text)
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """What the stage needs to know besides."""
+        return _mapping(self.payload_text)
 
 
 @dataclass(frozen=True, kw_only=True)

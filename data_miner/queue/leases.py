@@ -6,9 +6,12 @@ At least once, with idempotent effects: a claim is a lease, and only a live leas
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+from psycopg import Cursor
+from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
 
 from data_miner.config.model import BreakerConfig, QueueConfig, Stage
@@ -40,29 +43,30 @@ def enqueue(connection: Connection, items: Iterable[NewItem]) -> int:
         "site": [row.site for row in rows],
         "priority": [row.priority for row in rows],
     }
-    return len(connection.execute(_SQL["enqueue"], values).fetchall())
+    return len(_ids(connection, "enqueue", values))
 
 
 def claim(
     connection: Connection, stage: Stage, *, worker: str, node: str, limit: int, lease_s: float
 ) -> list[Item]:
     """Lease up to ``limit`` ready items of a stage; all of them share one lease token."""
+    token = uuid4()
     values = {
         "stage": stage.value,
         "worker": worker,
         "node": node,
         "limit": limit,
         "lease_s": lease_s,
-        "token": uuid4(),
+        "token": token,
     }
-    rows = connection.execute(_SQL["claim"], values).fetchall()
-    return [Item(**{**row, "stage": Stage(row["stage"])}) for row in rows]
+    rows = _cursor(connection).execute(_SQL["claim"], values, prepare=True).fetchall()
+    return [Item._make((*row, stage, token)) for row in rows]
 
 
 def extend(connection: Connection, items: Sequence[Item], *, lease_s: float) -> set[int]:
     """Renew the leases of items claimed together; returns the ids of those that are still ours."""
-    rows = connection.execute(_SQL["extend"], {**_held(items), "lease_s": lease_s}).fetchall()
-    return {row["id"] for row in rows}
+    values = {"token": _token(items), "lease_s": lease_s}
+    return {item.id for item in items} & set(_ids(connection, "extend", values))
 
 
 def complete(connection: Connection, outcomes: Sequence[tuple[Item, Outcome]]) -> set[int]:
@@ -80,22 +84,33 @@ def complete(connection: Connection, outcomes: Sequence[tuple[Item, Outcome]]) -
     Raises:
         StaleError: a result was made from what has changed meanwhile; nothing is stored.
     """
+    items = [item for item, _ in outcomes]
+    results = [outcome for _, outcome in outcomes]
     values = {
-        **_held([item for item, _ in outcomes]),
-        "states": [outcome.state.value for _, outcome in outcomes],
-        "results": [Jsonb(outcome.result) for _, outcome in outcomes],
-        "errors": [outcome.skipped for _, outcome in outcomes],
+        "token": _token(items),
+        "ids": _numbers([item.id for item in items]),
+        "lanes": _numbers([item.lane for item in items]),
+        # where all are simply done nothing is sent, which is faster
+        "states": None,
+        "errors": None,
+        "results": None,
     }
-    with connection.transaction():
-        finished = {row["id"] for row in connection.execute(_SQL["finish"], values).fetchall()}
+    if any(outcome.skipped is not None for outcome in results):
+        values["states"] = [outcome.state.value for outcome in results]
+        values["errors"] = [outcome.skipped for outcome in results]
+    if any(outcome.result for outcome in results):
+        values["results"] = [Jsonb(outcome.result) for outcome in results]
+    alone = not any(outcome.records or outcome.next_items for outcome in results)
+    with nullcontext() if alone else connection.transaction():
+        finished = set(_ids(connection, "finish", values))
         following: list[NewItem] = []
-        for item, outcome in outcomes:
+        for item, outcome in outcomes if not alone else ():
             if item.id in finished:
                 following += store_records(connection, item, outcome.records)
                 following += outcome.next_items
         enqueue(connection, following)
-        if len(finished) < len(outcomes):
-            finished |= {row["id"] for row in connection.execute(_SQL["finished_before"], values).fetchall()}
+    if len(finished) < len(outcomes):
+        finished |= {row["task"] for row in connection.execute(_SQL["finished_before"], values).fetchall()}
     return finished
 
 
@@ -106,12 +121,12 @@ def fail(connection: Connection, item: Item, error: str, *, queue: QueueConfig) 
         LeaseLostError: the item is not ours any more.
     """
     values = {
-        **_one(item, error),
+        "error": error,
         "max_attempts": queue.max_attempts,
         "backoff_s": queue.backoff_s,
         "max_backoff_s": queue.max_backoff_s,
     }
-    return _new_state(connection, "fail", values)
+    return _settle_one(connection, item, "note_failed", values)
 
 
 def bury(connection: Connection, item: Item, error: str) -> State:
@@ -120,7 +135,7 @@ def bury(connection: Connection, item: Item, error: str) -> State:
     Raises:
         LeaseLostError: the item is not ours any more.
     """
-    return _new_state(connection, "bury", _one(item, error))
+    return _settle_one(connection, item, "note_hopeless", {"error": error})
 
 
 def block(connection: Connection, item: Item, error: str, *, site: str, breaker: BreakerConfig) -> State:
@@ -137,7 +152,8 @@ def block(connection: Connection, item: Item, error: str, *, site: str, breaker:
             "max_pause_s": breaker.max_pause_s,
         }
         connection.execute(_SQL["block_site"], pause)
-        return _new_state(connection, "block_item", {**_one(item, error), "max_blocks": breaker.max_blocks})
+        values = {"error": error, "max_blocks": breaker.max_blocks}
+        return _settle_one(connection, item, "note_blocked", values)
 
 
 def unblock_site(connection: Connection, site: str) -> None:
@@ -156,15 +172,17 @@ def release(
         reason: why, for whoever looks.
         delay_s: seconds in which others come first; None for at once, in the place that they had.
     """
-    values = {**_held(items), "error": reason, "delay_s": delay_s}
-    rows = connection.execute(_SQL["release"], values).fetchall()
-    return {row["id"] for row in rows}
+    values = {"error": reason, "delay_s": delay_s}
+    return set(_settle(connection, items, "note_released", values, only_alive=False))
 
 
 def reap(connection: Connection, *, max_attempts: int) -> dict[int, State]:
     """Take back the items of workers that are gone; returns their new states by id."""
-    rows = connection.execute(_SQL["reap"], {"max_attempts": max_attempts}).fetchall()
-    return {row["id"]: State(row["state"]) for row in rows}
+    states: dict[int, State] = {}
+    with connection.transaction():
+        for held in connection.execute(_SQL["expired"]).fetchall():
+            states |= _put_back(connection, "note_lost", {**held, "max_attempts": max_attempts})
+    return states
 
 
 def take_back_all(connection: Connection, *, max_attempts: int) -> dict[int, State]:
@@ -179,10 +197,17 @@ def given_back(connection: Connection, project: str) -> list[str]:
     return [row["error"] for row in connection.execute(_SQL["given_back"], {"project": project}).fetchall()]
 
 
-def retry(connection: Connection, project: str, stage: Stage | None = None) -> int:
-    """Make a project's dead letters ready again and return how many there were."""
-    values = {"project": project, "stage": stage.value if stage else None}
-    return len(connection.execute(_SQL["retry"], values).fetchall())
+def retry(
+    connection: Connection, project: str, stage: Stage | None = None, ids: Sequence[int] | None = None
+) -> int:
+    """Make a project's dead letters ready again, all or these, and return how many there were."""
+    values = {
+        "project": project,
+        "stage": stage.value if stage else None,
+        "ids": None if ids is None else list(ids),
+    }
+    row = connection.execute(_SQL["retry"], values).fetchone()
+    return int(row["count"]) if row else 0
 
 
 def unfinished(connection: Connection, ids: Sequence[int]) -> set[int]:
@@ -190,19 +215,51 @@ def unfinished(connection: Connection, ids: Sequence[int]) -> set[int]:
     return {row["id"] for row in connection.execute(_SQL["unfinished"], {"ids": list(ids)}).fetchall()}
 
 
-def _held(items: Sequence[Item]) -> dict[str, Any]:
+def _settle_one(connection: Connection, item: Item, query: str, values: dict[str, Any]) -> State:
+    states = _settle(connection, [item], query, values, only_alive=True)
+    if item.id not in states:
+        raise LeaseLostError(f"item {item.id}: the lease ran out")
+    return states[item.id]
+
+
+def _settle(
+    connection: Connection, items: Sequence[Item], query: str, values: dict[str, Any], *, only_alive: bool
+) -> dict[int, State]:
+    """Take items out of their lease and put them where a query says."""
+    wanted = {"token": _token(items), "ids": [item.id for item in items], "only_alive": only_alive}
+    with connection.transaction():
+        held = connection.execute(_SQL["let_go"], wanted).fetchone()
+        return _put_back(connection, query, {**values, **held}) if held and held["ids"] else {}
+
+
+def _put_back(connection: Connection, query: str, values: dict[str, Any]) -> dict[int, State]:
+    """Note what became of items that nobody holds now; they are dead or wait again."""
+    rows = connection.execute(_SQL[query], values).fetchall()
+    states = {row["id"]: State.DEAD if row["dead"] else State.READY for row in rows}
+    for state, placing in ((State.DEAD, "end_dead"), (State.READY, "let_wait")):
+        if ids := [number for number, known in states.items() if known is state]:
+            connection.execute(_SQL[placing], {"ids": ids})
+    return states
+
+
+def _token(items: Sequence[Item]) -> UUID:
     tokens = {item.lease_token for item in items}
     if len(tokens) != 1:
         raise ValueError(f"expected items of one claim, got {len(tokens)} lease tokens")
-    return {"ids": [item.id for item in items], "token": tokens.pop()}
+    return tokens.pop()
 
 
-def _one(item: Item, error: str) -> dict[str, Any]:
-    return {"id": item.id, "token": item.lease_token, "error": error}
+def _numbers(values: Sequence[int]) -> str:
+    """Write an array as Postgres does, which is faster than to let the driver look at each number."""
+    return "{" + ",".join(map(str, values)) + "}"
 
 
-def _new_state(connection: Connection, query: str, values: dict[str, Any]) -> State:
-    row = connection.execute(_SQL[query], values).fetchone()
-    if row is None:
-        raise LeaseLostError(f"item {values['id']}: the lease ran out")
-    return State(row["state"])
+def _ids(connection: Connection, query: str, values: dict[str, Any]) -> list[int]:
+    """Return the numbers that a query returns as one array, or nothing if it has no row."""
+    row = _cursor(connection).execute(_SQL[query], values, prepare=True).fetchone()
+    return row[0] if row else []
+
+
+def _cursor(connection: Connection) -> Cursor[tuple[Any, ...]]:
+    """Return a cursor for what there is much of."""
+    return connection.cursor(binary=True, row_factory=tuple_row)

@@ -134,9 +134,9 @@ ORDER BY filtered.video;
 SELECT video, array_agg(time_ms ORDER BY time_ms) AS times_ms FROM dedup_frame
 WHERE project = %(project)s AND params_hash = %(params_hash)s AND kept
     AND NOT EXISTS (
-        SELECT FROM item
-        WHERE item.project = %(project)s AND item.stage = 'detect' AND item.key = dedup_frame.video
-            AND item.params - 'times_ms' = %(params)s
-            AND item.params -> 'times_ms' @> to_jsonb(dedup_frame.time_ms)
+        SELECT FROM task
+        WHERE task.project = %(project)s AND task.stage = 'detect' AND task.key = dedup_frame.video
+            AND task.params - 'times_ms' = %(params)s
+            AND task.params -> 'times_ms' @> to_jsonb(dedup_frame.time_ms)
     )
 GROUP BY video ORDER BY video;

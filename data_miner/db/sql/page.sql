@@ -14,17 +14,12 @@ ORDER BY state, items DESC, stage, cause
 LIMIT 200;
 
 -- name: failed
-SELECT id, stage, key, payload ->> 'url' AS url, attempts, error, finished_at,
+SELECT task.id, task.stage, key, payload ->> 'url' AS url, attempts, finished.error, finished_at,
     count(*) OVER () AS total
-FROM item
-WHERE project = %(project)s AND state = 'dead' AND (%(stage)s::text IS NULL OR stage = %(stage)s)
-ORDER BY finished_at DESC, id
+FROM finished JOIN lane ON lane.id = finished.lane JOIN task ON task.id = finished.task
+WHERE lane.project = %(project)s AND state = 'dead' AND (%(stage)s::text IS NULL OR lane.stage = %(stage)s)
+ORDER BY finished_at DESC, task.id
 LIMIT %(limit)s OFFSET %(offset)s;
-
--- name: retry_items
-UPDATE item SET state = 'ready', attempts = 0, blocks = 0, ready_at = now(), error = NULL, finished_at = NULL
-WHERE state = 'dead' AND project = %(project)s AND id = ANY(%(ids)s)
-RETURNING id;
 
 -- name: groups
 -- Frames that are left out, by the frame that is kept or shown in their place; the largest groups first.

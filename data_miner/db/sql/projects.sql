@@ -31,14 +31,24 @@ FROM worker WHERE seen_at > now() - %(alive_s)s * interval '1 second'
 ORDER BY stage, name;
 
 -- name: item_counts
-SELECT project, stage, state, count(*) AS items FROM item
+SELECT project, stage, state, sum(items)::bigint AS items
+FROM (
+    SELECT lane, state, count(*) AS items FROM finished GROUP BY lane, state
+    UNION ALL
+    SELECT lane, 'ready', sum(cardinality(tasks)) FROM ready GROUP BY lane
+    UNION ALL
+    SELECT lane, 'leased', count(*) FROM lease, unnest(tasks) AS one (task) JOIN task ON id = one.task GROUP BY lane
+) AS part
+JOIN lane ON lane.id = part.lane
 WHERE %(project)s::text IS NULL OR project = %(project)s
 GROUP BY project, stage, state ORDER BY project, stage, state;
 
 -- name: node_counts
 -- What the workers of each machine finished.
-SELECT project, node, stage, count(*) AS items FROM item
-WHERE state = 'done' AND (%(project)s::text IS NULL OR project = %(project)s)
+SELECT project, node, stage, sum(items)::bigint AS items
+FROM (SELECT lane, node, count(*) AS items FROM finished WHERE state = 'done' GROUP BY lane, node) AS part
+JOIN lane ON lane.id = part.lane
+WHERE %(project)s::text IS NULL OR project = %(project)s
 GROUP BY project, node, stage ORDER BY project, node, stage;
 
 -- name: result_counts
@@ -56,24 +66,27 @@ SELECT site, extract(epoch FROM blocked_until - now())::float AS seconds, reason
 WHERE blocked_until > now() ORDER BY site;
 
 -- name: dead_items
-SELECT id, stage, key, attempts, error FROM item
-WHERE project = %(project)s AND state = 'dead'
+SELECT task.id, task.stage, key, attempts, finished.error
+FROM finished JOIN lane ON lane.id = finished.lane JOIN task ON task.id = finished.task
+WHERE lane.project = %(project)s AND state = 'dead'
 ORDER BY finished_at DESC LIMIT %(limit)s;
 
 -- name: rates
 -- What was finished within the last %(window_s)s seconds, since when, and what waits.
-SELECT project, stage, sum(finished)::bigint AS finished, sum(waiting)::bigint AS waiting,
+SELECT project, stage, coalesce(sum(finished), 0)::bigint AS finished, coalesce(sum(waiting), 0)::bigint AS waiting,
     max(span_s)::float AS span_s
 FROM (
-    SELECT project, stage, count(*) AS finished, 0 AS waiting, extract(epoch FROM now() - min(finished_at)) AS span_s
-    FROM item
+    SELECT lane, count(*) AS finished, NULL::bigint AS waiting,
+        extract(epoch FROM now() - min(finished_at)) AS span_s
+    FROM finished
     WHERE state IN ('done', 'skipped') AND finished_at > now() - %(window_s)s * interval '1 second'
-        AND (%(project)s::text IS NULL OR project = %(project)s)
-    GROUP BY project, stage
+    GROUP BY lane
     UNION ALL
-    SELECT project, stage, 0, count(*), NULL FROM item
-    WHERE state IN ('ready', 'leased') AND (%(project)s::text IS NULL OR project = %(project)s)
-    GROUP BY project, stage
+    SELECT lane, NULL, sum(cardinality(tasks)), NULL FROM ready GROUP BY lane
+    UNION ALL
+    SELECT lane, NULL, count(*), NULL FROM lease, unnest(tasks) AS one (task) JOIN task ON id = one.task GROUP BY lane
 ) AS part
+JOIN lane ON lane.id = part.lane
+WHERE %(project)s::text IS NULL OR project = %(project)s
 GROUP BY project, stage
 ORDER BY project, stage;

@@ -2,9 +2,9 @@
 
 -- name: project_counts
 SELECT
-    (SELECT count(*) FROM item WHERE project = %(project)s) AS items,
-    (SELECT count(*) FROM item WHERE project = %(project)s AND state = 'leased') AS leased,
-    (SELECT count(*) FROM item WHERE project = %(project)s AND state IN ('ready', 'leased')) AS unfinished;
+    count(*) AS items, count(*) FILTER (WHERE state = 'leased') AS leased,
+    count(*) FILTER (WHERE state IN ('ready', 'leased')) AS unfinished
+FROM item WHERE project = %(project)s;
 
 -- name: own_videos
 -- Videos that no other project found too.
@@ -36,8 +36,8 @@ WHERE mine.project = %(project)s AND mine.pruned_at IS NULL
             AND other.params_hash = mine.params_hash
     )
     AND NOT EXISTS (
-        SELECT FROM item
-        WHERE item.project = mine.project AND item.key = mine.video AND item.state IN ('ready', 'leased', 'dead')
+        SELECT FROM task LEFT JOIN finished ON finished.task = task.id
+        WHERE task.project = mine.project AND task.key = mine.video AND coalesce(finished.state, 'dead') = 'dead'
     )
 ORDER BY mine.video, mine.params_hash;
 

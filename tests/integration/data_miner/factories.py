@@ -46,4 +46,40 @@ def states(connection: Connection) -> dict[str, str]:
 
 def expire(connection: Connection) -> None:
     """Let all leases run out."""
-    connection.execute("UPDATE item SET lease_until = now() - interval '1 s' WHERE state = 'leased'")
+    connection.execute("UPDATE lease SET lease_until = now() - interval '1 s'")
+
+
+def let_wait_until(connection: Connection, moment: str, condition: str = "true") -> None:
+    """Say when the items that are ready, or some of them, may be tried; moment and condition are SQL."""
+    with connection.transaction():
+        connection.execute(f"UPDATE task SET ready_at = {moment} WHERE {condition}")  # noqa: S608
+        rows = connection.execute("DELETE FROM ready RETURNING tasks").fetchall()
+        connection.execute("SELECT let_wait(%s)", [[id_ for row in rows for id_ in row["tasks"]]])
+
+
+def begin_again(connection: Connection, condition: str) -> list[int]:
+    """Let items that ended wait again, as if nobody had worked on them; returns which."""
+    with connection.transaction():
+        ended = f"DELETE FROM finished WHERE task IN (SELECT id FROM item WHERE {condition}) RETURNING task"  # noqa: S608
+        ids = [row["task"] for row in connection.execute(ended).fetchall()]
+        connection.execute("SELECT let_wait(%s)", [ids])
+    return ids
+
+
+def end(connection: Connection, state: str, condition: str = "true", error: str | None = None) -> None:
+    """Let items end in a state, wherever they stand; the condition is SQL."""
+    with connection.transaction():
+        ended = f"SELECT id FROM item WHERE {condition}"  # noqa: S608
+        ids = [row["id"] for row in connection.execute(ended).fetchall()]
+        for table in ("ready", "lease"):
+            connection.execute(
+                f"UPDATE {table} SET tasks = ARRAY(SELECT unnest(tasks) EXCEPT SELECT unnest(%s))",  # noqa: S608
+                [ids],
+            )
+            connection.execute(f"DELETE FROM {table} WHERE tasks = '{{}}'")  # noqa: S608
+        connection.execute("DELETE FROM finished WHERE task = ANY(%s)", [ids])
+        connection.execute(
+            "INSERT INTO finished (task, lane, state, finished_at, error)"
+            " SELECT id, lane, %s, now(), %s FROM task WHERE id = ANY(%s)",
+            [state, error, ids],
+        )

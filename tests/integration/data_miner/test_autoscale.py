@@ -13,7 +13,7 @@ from miner_cluster.config_model import Autoscale
 from tests.unit.cluster.conftest import Render as Rendering
 from tests.unit.cluster.conftest import lab, render
 
-from .factories import add_items, take
+from .factories import add_items, let_wait_until, take
 
 __all__ = ["render"]
 Depth = Callable[[], int]
@@ -50,8 +50,9 @@ def test_what_nobody_can_take_now_needs_no_pod(db: Connection, depth: Depth) -> 
     pause(db, "p", [Stage.DOWNLOAD])
     assert depth() == 0
     resume(db, "p")
-    db.execute("UPDATE item SET ready_at = now() + interval '1 h' WHERE key = 'a0'")
+    let_wait_until(db, "now() + interval '1 h'", "key = 'a0'")
     assert depth() == 1
-    db.execute("UPDATE item SET site = 'site' WHERE key = 'a1'")
+    add_items(db, 1, project="other", site="site")
+    assert depth() == 2
     db.execute("INSERT INTO site_block VALUES ('site', now() + interval '1 h', 1, 'HTTP 429')")
-    assert depth() == 0
+    assert depth() == 1

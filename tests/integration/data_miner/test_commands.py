@@ -17,7 +17,7 @@ from data_miner.queue.leases import bury, release
 from data_miner.queue.pauses import pause, paused
 
 from .commands import Commands
-from .factories import add_items, make_config, take
+from .factories import add_items, end, make_config, take
 
 
 @pytest.fixture
@@ -36,9 +36,8 @@ def test_pause_and_resume_say_what_is_paused(db: Connection, commands: Commands)
 
 def test_status_shows_what_is_paused_and_how_long_the_rest_takes(db: Connection, commands: Commands) -> None:
     add_items(db, 4)
-    db.execute(
-        "UPDATE item SET state = 'done', finished_at = now() - interval '1 min' WHERE key IN ('a0', 'a1')"
-    )
+    end(db, "done", "key IN ('a0', 'a1')")
+    db.execute("UPDATE finished SET finished_at = now() - interval '1 min'")
     (rate,) = commands.json("status")["projects"]["p"]["rates"].values()
     assert rate["per_minute"] == pytest.approx(2, abs=0.2)
     assert rate["eta_s"] == pytest.approx(60, abs=6)
@@ -53,7 +52,7 @@ def test_retry_of_one_stage_leaves_the_others(db: Connection, commands: Commands
     add_items(db, 1)
     add_items(db, 1, stage=Stage.EXTRACT)
     bury(db, take(db)[0], "HTTP 404")
-    db.execute("UPDATE item SET state = 'dead' WHERE stage = 'extract'")
+    end(db, "dead", "stage = 'extract'")
     assert [row["error"] for row in commands.json("failed", "p")].count("HTTP 404") == 1
     assert commands.json("retry", "p", "--stage", "download") == {"ready": 1}
     assert [row["stage"] for row in commands.json("failed", "p")] == ["extract"]

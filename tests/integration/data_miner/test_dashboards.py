@@ -18,13 +18,13 @@ from data_miner.db.projects import report_worker
 from data_miner.logs import JsonFormatter
 from data_miner.loki import LokiHandler
 from data_miner.queue.items import Outcome
-from data_miner.queue.leases import bury, complete
+from data_miner.queue.leases import bury, complete, fail
 from data_miner.workers import surroundings
 from lab.grafana_checker.check import Report, run
 from lab.grafana_checker.provisioning import DataSource, Provisioned, load
 from miner_cluster import grafana
 
-from .factories import add_items, take
+from .factories import add_items, let_wait_until, make_config, take
 from .loki import RealLoki, loki_program
 
 
@@ -77,7 +77,7 @@ def test_a_database_at_work_fills_every_panel(
     complete(db, [(done, Outcome(result={}))])
     bury(db, lost, "HTTP 404")
     report_worker(db, name="w", stage="download", node="n", item_id=held.id)
-    db.execute("UPDATE item SET state = 'ready', lease_until = NULL, attempts = 1 WHERE id = %s", [held.id])
+    fail(db, held, "HTTP 500", queue=make_config().queue)
     db.execute("INSERT INTO video (sha256, path, size_bytes) VALUES ('a', 'a.mp4', 1)")
     report = ask(provisioned, postgres)
     assert report.failures == []
@@ -92,7 +92,7 @@ def test_rules_fire_on_dead_letters_and_on_queues_that_nobody_works_on(
 
     add_items(db, 2)
     assert firing() == set()
-    db.execute("UPDATE item SET ready_at = now() - interval '20 minutes'")
+    let_wait_until(db, "now() - interval '20 minutes'")
     assert firing() == {"A queue does not move"}
     (item,) = take(db)
     assert firing() == set()
@@ -110,10 +110,10 @@ def test_the_reader_can_look_at_everything_and_change_nothing(database: str, ser
         with psycopg.connect(database, user="reader", autocommit=True) as reader:
             reader.execute("SELECT * FROM item")
             with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
-                reader.execute("DELETE FROM item")
+                reader.execute("DELETE FROM task")
             reader.execute("SET default_transaction_read_only = off")
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                reader.execute("DELETE FROM item")
+                reader.execute("DELETE FROM task")
     finally:
         with psycopg.connect(server, autocommit=True) as admin:
             admin.execute("DROP ROLE reader")

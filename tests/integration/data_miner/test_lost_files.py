@@ -9,6 +9,7 @@ import pytest
 
 from data_miner.queue.items import State
 
+from .factories import begin_again
 from .pipeline import Pipeline
 from .site import Site, make_video
 from .test_model_stages import settings
@@ -75,7 +76,7 @@ def test_frames_with_a_damaged_list_are_cut_again(pipeline: Pipeline, site: Site
     (listing,) = [path for path in pipeline.files("frames") if path.name == "frames.json"]
     text = listing.read_text()
     how(listing)
-    pipeline.db.execute("UPDATE item SET state = 'ready' WHERE stage = 'extract'")
+    begin_again(pipeline.db, "stage = 'extract'")
     pipeline.run(config)
     assert stage_of(pipeline, "extract")[0] == State.DONE
     assert listing.read_text() == text

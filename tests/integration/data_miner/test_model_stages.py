@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -131,7 +130,7 @@ def test_what_was_compared_with_less_than_there_is_now_is_compared_again(
     (item,) = claim(db, Stage.DEDUP, worker="w", node="n", limit=1, lease_s=30)
     compared = FramesCompared(sha256="b", frames_hash="f", known=0, frames=[], pairs=[])
     with pytest.raises(StaleError):
-        complete(db, [(replace(item, params_hash=scope), Outcome(records=[compared]))])
+        complete(db, [(item._replace(params_hash=scope), Outcome(records=[compared]))])
     assert rows(pipeline, "SELECT state FROM item WHERE key = 'b'") == [("leased",)]
 
 

@@ -16,7 +16,7 @@ from data_miner.page.access import Access
 from data_miner.page.headers import POLICY
 
 from .commands import Commands
-from .factories import add_items, make_config
+from .factories import add_items, end, make_config
 from .page_server import TOKEN, Page, serving
 from .pipeline import Pipeline
 from .site import Site, make_video
@@ -41,10 +41,8 @@ def page(database: str, pipeline: Pipeline) -> Iterator[Page]:
 
 
 def bury(db: Connection, *keys: str, error: str = "HTTP 404") -> list[int]:
-    db.execute(
-        "UPDATE item SET state = 'dead', error = %s, finished_at = now() WHERE key = ANY(%s)",
-        [error, list(keys)],
-    )
+    wanted = ", ".join(f"'{key}'" for key in keys)
+    end(db, "dead", f"key IN ({wanted})", error)
     return [
         row["id"] for row in db.execute("SELECT id FROM item WHERE state = 'dead' ORDER BY key").fetchall()
     ]

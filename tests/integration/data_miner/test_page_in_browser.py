@@ -11,6 +11,7 @@ from data_miner.config import AppConfig
 from data_miner.db.connect import Connection
 
 from .browser import CHROMIUM, Browser, browser
+from .factories import end
 from .page_server import TOKEN, Page, serving
 from .pipeline import Pipeline
 from .site import Site, make_video
@@ -44,9 +45,7 @@ def tab(tmp_path: Path) -> Iterator[Browser]:
 
 def bury(db: Connection) -> None:
     long = "https://x.example/" + "very-long-address-without-a-break" * 8
-    db.execute(
-        "UPDATE item SET state = 'dead', error = %s, finished_at = now() WHERE stage = 'detect'", [long]
-    )
+    end(db, "dead", "stage = 'detect'", long)
 
 
 def test_pages_are_whole_fit_and_ask_nobody_else(page: Page, tab: Browser, db: Connection) -> None:

@@ -11,6 +11,7 @@ from data_miner.queue.items import State
 from data_miner.store import Store
 from data_miner.workers.monitor import sweep
 
+from .factories import begin_again
 from .pipeline import Pipeline
 from .site import Site, make_audio, make_video
 
@@ -129,10 +130,9 @@ def test_leftovers_of_finished_items_are_swept_and_others_kept(pipeline: Pipelin
     config = pipeline.config(urls=[site.add("/a.mp4", make_video())])
     pipeline.run(config)
     (done,) = pipeline.db.execute("SELECT id FROM item WHERE stage = 'download'").fetchall()
-    pipeline.db.execute("UPDATE item SET state = 'ready' WHERE stage = 'extract'")
-    (ready,) = pipeline.db.execute("SELECT id FROM item WHERE stage = 'extract'").fetchall()
+    (ready,) = begin_again(pipeline.db, "stage = 'extract'")
     store = Store(pipeline.root, mount=None)
-    for stage, row in (("download", done), ("extract", ready)):
-        (store.root / "tmp" / stage / str(row["id"]) / "token").mkdir(parents=True)
+    for stage, number in (("download", done["id"]), ("extract", ready)):
+        (store.root / "tmp" / stage / str(number) / "token").mkdir(parents=True)
     assert sweep(pipeline.db, store) == 1
-    assert (store.workspaces("download"), store.workspaces("extract")) == ([], [ready["id"]])
+    assert (store.workspaces("download"), store.workspaces("extract")) == ([], [ready])

@@ -9,6 +9,7 @@ import pytest
 
 from data_miner.config import Stage
 from data_miner.db.connect import Connection
+from data_miner.db.retention import delete_project
 from data_miner.queue.items import NewItem, Outcome, State
 from data_miner.queue.leases import (
     LeaseLostError,
@@ -27,7 +28,7 @@ from data_miner.queue.leases import (
 )
 from data_miner.queue.records import FramesCut, VideoFound
 
-from .factories import add_items, expire, make_config, states, take
+from .factories import add_items, expire, let_wait_until, make_config, states, take
 
 QUEUE = make_config().queue
 BREAKER = make_config().download.breaker
@@ -113,6 +114,48 @@ def test_workers_in_parallel_never_share_an_item(
     assert len(finished) == len(set(finished)) == 200
 
 
+def test_claims_at_the_same_time_find_something_while_there_is_something(
+    db: Connection, open_connection: Callable[[], Connection]
+) -> None:
+    add_items(db, 80)
+
+    def work(connection: Connection) -> list[int]:
+        return [len(take(connection, 1)) for _ in range(20)]
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(work, [open_connection() for _ in range(4)])) == [[1] * 20] * 4
+
+
+def test_items_given_back_come_first_again(db: Connection) -> None:
+    add_items(db, 9)
+    items = take(db, 3)
+    take(db, 2)
+    release(db, items)
+    assert [item.key for item in take(db, 5)] == ["a0", "a1", "a2", "a5", "a6"]
+
+
+def test_many_items_come_in_their_order_however_many_are_taken_at_once(db: Connection) -> None:
+    keys = [f"k{number:03}" for number in range(500)]
+    add_items(db, 0)
+    enqueue(db, [NewItem(project="p", stage=Stage.DOWNLOAD, key=key) for key in keys])
+    taken = [item.key for limit in (1, 200, 7, 127, 999) for item in take(db, limit)]
+    assert taken == keys
+
+
+def test_results_for_a_project_that_was_deleted_meanwhile_are_refused(db: Connection) -> None:
+    add_items(db, 3)
+    add_items(db, 1, project="other")
+    held = take(db, 9)
+    add_items(db, 5)
+    delete_project(db, "p", [])
+    mine = [item for item in held if item.project == "p"]
+    (other,) = [item for item in held if item.project == "other"]
+    assert complete(db, [(item, Outcome()) for item in mine]) == set()
+    assert (count(db, "ready"), count(db, "finished")) == (0, 0)
+    assert complete(db, [(other, Outcome())]) == {other.id}
+    assert count(db, "lease") == 0
+
+
 def test_completing_stores_result_acknowledgement_and_next_item_together(db: Connection) -> None:
     add_items(db, 1)
     (item,) = take(db)
@@ -155,9 +198,9 @@ def test_completing_again_after_a_lost_answer_is_recognised(db: Connection) -> N
 def test_in_a_batch_only_lost_leases_are_refused(db: Connection) -> None:
     add_items(db, 2)
     lost, kept = take(db, 2)
-    db.execute("UPDATE item SET lease_until = now() - interval '1 s' WHERE id = %s", [lost.id])
+    release(db, [lost])
     assert complete(db, [(lost, Outcome()), (kept, Outcome(skipped="blocked"))]) == {kept.id}
-    assert states(db) == {lost.key: "leased", kept.key: "skipped"}
+    assert states(db) == {lost.key: "ready", kept.key: "skipped"}
 
 
 def test_a_heartbeat_keeps_a_lease_and_cannot_revive_one(db: Connection) -> None:
@@ -184,14 +227,14 @@ def test_a_failed_item_waits_and_is_dead_after_its_attempts(db: Connection) -> N
         (item,) = take(db)
         assert fail(db, item, "boom", queue=QUEUE) == State.READY
         assert take(db) == []
-        db.execute("UPDATE item SET ready_at = now()")
+        let_wait_until(db, "now()")
     assert fail(db, take(db)[0], "boom", queue=QUEUE) == State.DEAD
 
 
 def test_backoff_grows_to_its_limit_whatever_the_attempt(db: Connection) -> None:
     add_items(db, 1)
     queue = make_config(queue={"max_attempts": 5000, "backoff_s": 1, "max_backoff_s": 60}).queue
-    db.execute("UPDATE item SET attempts = 4000")
+    db.execute("UPDATE task SET attempts = 4000")
     fail(db, take(db)[0], "boom", queue=queue)
     row = db.execute("SELECT extract(epoch FROM ready_at - now())::float AS wait_s FROM item").fetchone()
     assert row is not None

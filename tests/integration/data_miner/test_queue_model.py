@@ -27,14 +27,23 @@ from data_miner.queue.leases import (
     release,
     retry,
 )
+from data_miner.queue.pauses import pause, resume
 
-from .factories import expire, make_config, take
+from .factories import expire, let_wait_until, make_config, take
 
 CONFIG = make_config()
 MAX_ATTEMPTS = 3
 SITES = ("x.org", "y.org")
 BREAKER = make_config(download={"breaker": {"max_blocks": 2}}).download.breaker
 QUEUE = make_config(queue={"max_attempts": MAX_ATTEMPTS}).queue
+
+#: every item and how many of the queue's tables say where it stands
+PLACES = """
+SELECT id, (SELECT count(*) FROM ready, unnest(tasks) AS one (task) WHERE task = id)
+    + (SELECT count(*) FROM lease, unnest(tasks) AS one (task) WHERE task = id)
+    + (SELECT count(*) FROM finished WHERE task = id) AS places
+FROM task
+"""
 
 numbers = st.integers(0, 30)
 
@@ -64,10 +73,11 @@ class QueueMachine(RuleBasedStateMachine):
     def __init__(self, db: Connection) -> None:
         super().__init__()
         self.db = db
-        db.execute("TRUNCATE item, site_block")
+        db.execute("TRUNCATE task, ready, lease, finished, site_block, pause")
         save_project(db, CONFIG)
         self.known: dict[str, Known] = {}
         self.batches: list[Batch] = []
+        self.paused = False
 
     @rule(keys=st.lists(st.integers(0, 9), max_size=4), site=st.sampled_from(SITES))
     def enqueue(self, keys: list[int], site: str) -> None:
@@ -78,10 +88,12 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(limit=st.integers(1, 4))
     def claim(self, limit: int) -> None:
-        self.db.execute("UPDATE item SET ready_at = now() WHERE state = 'ready'")
+        let_wait_until(self.db, "now()")
         blocked = {row["site"] for row in self.db.execute("SELECT site FROM site_block").fetchall()}
         free = [
-            key for key, item in self.known.items() if item.state == State.READY and item.site not in blocked
+            key
+            for key, item in self.known.items()
+            if item.state == State.READY and item.site not in blocked and not self.paused
         ]
         items = take(self.db, limit)
         assert len(items) == min(limit, len(free))
@@ -160,6 +172,11 @@ class QueueMachine(RuleBasedStateMachine):
             batch.alive = False
 
     @rule()
+    def pause_or_resume(self) -> None:
+        (resume if self.paused else pause)(self.db, "p", [Stage.DOWNLOAD])
+        self.paused = not self.paused
+
+    @rule()
     def sites_answer_again(self) -> None:
         self.db.execute("DELETE FROM site_block")
 
@@ -179,6 +196,10 @@ class QueueMachine(RuleBasedStateMachine):
         ended = {State.DONE, State.SKIPPED, State.DEAD}
         assert all((row["finished_at"] is not None) == (row["state"] in ended) for row in rows)
         assert all(item.finished <= 1 for item in self.known.values())
+
+    @invariant()
+    def every_item_stands_in_one_place(self) -> None:
+        assert {row["places"] for row in self.db.execute(PLACES).fetchall()} <= {1}
 
     def _settle(self, number: int, operation: Callable[[Batch], Any]) -> None:
         """Let a worker settle its batch; one that lost it tries too, and changes nothing."""

@@ -19,7 +19,7 @@ from data_miner.retention import delete_project, plan_deletion, plan_pruning, pr
 from data_miner.store import Store
 
 from .commands import Commands
-from .factories import add_items, take
+from .factories import add_items, end, take
 from .pipeline import Pipeline
 from .site import Site, make_video
 from .test_model_stages import settings
@@ -203,6 +203,6 @@ def test_new_videos_are_compared_with_pruned_ones(
 
 def test_frames_that_a_dead_letter_needs_stay(pipeline: Pipeline, store: Store, mined: AppConfig) -> None:
     before = frames(pipeline)
-    pipeline.db.execute("UPDATE item SET state = 'dead' WHERE stage = 'filter'")
+    end(pipeline.db, "dead", "stage = 'filter'")
     assert prune(pipeline.db, store, mined, days=0).files == 0
     assert frames(pipeline) == before
