@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.lab import Lab, wait_for
+from tests.e2e.secret_values import shown, values
 from tests.e2e.storage_faults import survives
 from tests.e2e.test_2_faults import all_ready
 
@@ -226,14 +227,16 @@ def keys(lab: Lab) -> dict[str, Any]:
 
 
 def test_new_keys_are_taken_into_use_and_no_file_is_lost(lab: Lab) -> None:
-    before = keys(lab)
+    before, secrets, said = keys(lab), values(lab), []
 
     def rotate() -> None:
-        lab.play("playbooks/rotate_secrets.yml", "--tags", "seaweedfs").ok()
+        run = lab.play("playbooks/rotate_secrets.yml", "-vvv", "--diff", "--tags", "seaweedfs")
+        said.append(run.ok().output)
 
     survives(lab, "keys and certificates of the storage replaced", rotate, within_s=ROTATION_S)
     after = keys(lab)
     assert set(after) == set(before)
+    assert shown(said[0], secrets | values(lab)) == set()
     assert all(after[name] != before[name] for name in before)
     wait_for("every pod is ready", lambda: all_ready(lab))
     assert set(lab.play("site.yml", "--tags", "seaweedfs").ok().changed.values()) == {0}
