@@ -113,5 +113,7 @@ lock: venv ## Write the lock files anew from pyproject.toml
 	  --no-emit-find-links --no-annotate --group scanners -o tests/scanners/checkov.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	  --no-emit-find-links --no-annotate --constraint requirements.lock --group benchmarks pyproject.toml -o benchmarks/requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	  --no-emit-find-links --no-annotate --group with-pyinfra -o benchmarks/with_pyinfra/requirements.lock
 	echo "uv==$$(uv --version | cut -d' ' -f2)" | uv pip compile --quiet --universal --generate-hashes --no-header \
 	  --no-emit-index-url --no-emit-find-links --no-annotate - -o requirements-uv.lock
