@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -14,11 +15,14 @@ import psycopg
 import pytest
 from psycopg import conninfo
 
+from data_miner.config import AppConfig
 from data_miner.db.connect import Connection, connect
 from data_miner.db.migrate import migrate
+from data_miner.db.projects import save_project
 
-from .pipeline import Pipeline
-from .site import Site
+from .pipeline import Mined, Pipeline
+from .settings import settings
+from .site import Site, make_video
 
 _numbers = itertools.count()
 
@@ -58,8 +62,10 @@ def empty_database(server: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def database(server: str, template: str) -> Iterator[str]:
-    """The connection string of a database with the current schema."""
+def database(server: str, template: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The connection string of a database with the current schema, and what was mined for a test of that."""
+    if "mined" in request.fixturenames:
+        template = request.getfixturevalue("mined_once").template
     yield from _database(server, template)
 
 
@@ -69,6 +75,36 @@ def _database(server: str, template: str) -> Iterator[str]:
         admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         yield conninfo.make_conninfo(server, dbname=name)
         admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def mined_once(server: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mined]:
+    """A project with two near duplicates that went through all stages, of which a few frames are kept."""
+    name, root = "template_mined", tmp_path_factory.mktemp("mined") / "out"
+    url = conninfo.make_conninfo(server, dbname=name)
+    with (
+        psycopg.connect(server, autocommit=True) as admin,
+        pytest.MonkeyPatch.context() as patch,
+        Site() as site,
+    ):
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        _without_proxies(patch)
+        urls = [site.add("/a.mp4", make_video()), site.add("/b.mp4", make_video(seconds=1.9))]
+        with connect(url, name="test") as connection:
+            Pipeline(url, connection, root).run(Pipeline.config_in(root, urls=urls, **settings()))
+        admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+        yield Mined(template=name, root=root, urls=urls)
+
+
+@pytest.fixture
+def mined(mined_once: Mined, pipeline: Pipeline, site: Site) -> AppConfig:
+    """The configuration of such a project, in the test's own database and with its files in its own store."""
+    # Not with their times: some rules are about how long files have been there.
+    subprocess.run(["cp", "-r", mined_once.root, pipeline.root], check=True)
+    config = pipeline.config(urls=mined_once.urls, **settings())
+    save_project(pipeline.db, config)
+    return config
 
 
 @pytest.fixture
@@ -86,10 +122,15 @@ def db(open_connection: Callable[[], Connection]) -> Connection:
 
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
+    _without_proxies(monkeypatch)
     with Site() as running:
         yield running
+
+
+def _without_proxies(patch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        patch.delenv(name, raising=False)
+        patch.delenv(name.upper(), raising=False)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,18 @@ from data_miner.workers.registry import WORKERS
 
 from .factories import make_config
 from .fake_models import FakeModels
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mined:
+    """What a project came to that was worked off once, for all tests that need one."""
+
+    #: the name of a database to copy
+    template: str
+    #: its output directory, to copy too
+    root: Path
+    #: they are still to be had
+    urls: list[str]
 
 
 class Pipeline:

@@ -20,8 +20,8 @@ from data_miner.workers.monitor import seed, sweep
 from .chaos import Chaos, Postgres
 from .loki import RealLoki, loki_program
 from .pipeline import Pipeline
+from .settings import settings
 from .site import Site, make_video
-from .test_model_stages import settings
 
 #: of a video, in bytes a second: slow enough that faults meet downloads, in a long run until its end
 SPEED, LONG_SPEED = 6_000, 500

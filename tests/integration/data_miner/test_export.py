@@ -25,16 +25,8 @@ from data_miner.store import Store
 
 from .commands import Commands
 from .pipeline import Pipeline
+from .settings import settings
 from .site import Site, make_video
-from .test_model_stages import settings
-
-
-@pytest.fixture
-def mined(pipeline: Pipeline, site: Site) -> AppConfig:
-    urls = [site.add("/a.mp4", make_video()), site.add("/b.mp4", make_video(seconds=1.9))]
-    config = pipeline.config(urls=urls, **settings())
-    pipeline.run(config)
-    return config
 
 
 @pytest.fixture

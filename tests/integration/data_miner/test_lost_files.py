@@ -11,8 +11,8 @@ from data_miner.queue.items import State
 
 from .factories import begin_again
 from .pipeline import Pipeline
+from .settings import settings
 from .site import Site, make_video
-from .test_model_stages import settings
 
 #: opens like any file, and reading its first bytes is an input/output error
 UNREADABLE = Path("/proc/self/mem")

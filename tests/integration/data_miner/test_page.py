@@ -19,19 +19,11 @@ from .commands import Commands
 from .factories import add_items, end, make_config
 from .page_server import TOKEN, Page, serving
 from .pipeline import Pipeline
+from .settings import settings
 from .site import Site, make_video
-from .test_model_stages import settings
 
 PAGES = ("/", "/p/p", "/p/p/failed", "/p/p/gallery", "/p/p/duplicates", "/p/p/scores", "/login")
 HOSTILE = "<script>alert(1)</script>"
-
-
-@pytest.fixture
-def mined(pipeline: Pipeline, site: Site) -> AppConfig:
-    urls = [site.add("/a.mp4", make_video()), site.add("/b.mp4", make_video(seconds=1.9))]
-    config = pipeline.config(urls=urls, **settings())
-    pipeline.run(config)
-    return config
 
 
 @pytest.fixture

@@ -14,20 +14,10 @@ from .browser import CHROMIUM, Browser, browser
 from .factories import end
 from .page_server import TOKEN, Page, serving
 from .pipeline import Pipeline
-from .site import Site, make_video
-from .test_model_stages import settings
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="apt-get install chromium-headless-shell")
 
 PAGES = ("/", "/p/p", "/p/p/failed", "/p/p/gallery", "/p/p/duplicates", "/p/p/scores", "/login")
-
-
-@pytest.fixture
-def mined(pipeline: Pipeline, site: Site) -> AppConfig:
-    urls = [site.add("/a.mp4", make_video()), site.add("/b.mp4", make_video(seconds=1.9))]
-    config = pipeline.config(urls=urls, **settings())
-    pipeline.run(config)
-    return config
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from data_miner.store import Store
 from .commands import Commands
 from .factories import add_items, end, take
 from .pipeline import Pipeline
+from .settings import settings
 from .site import Site, make_video
-from .test_model_stages import settings
 
 
 def frames(pipeline: Pipeline) -> list[Path]:
@@ -32,15 +32,6 @@ def frames(pipeline: Pipeline) -> list[Path]:
 @pytest.fixture
 def store(pipeline: Pipeline) -> Store:
     return Store(pipeline.root, mount=None)
-
-
-@pytest.fixture
-def mined(pipeline: Pipeline, site: Site) -> AppConfig:
-    """A project with two near duplicates, of which a few frames are kept."""
-    urls = [site.add("/a.mp4", make_video()), site.add("/b.mp4", make_video(seconds=1.9))]
-    config = pipeline.config(urls=urls, **settings())
-    pipeline.run(config)
-    return config
 
 
 def test_a_project_goes_with_its_files(pipeline: Pipeline, store: Store, mined: AppConfig) -> None:
