@@ -38,7 +38,7 @@ DEPLOY = Path(__file__).parent / "with_pyinfra" / "deploy.py"
 PYINFRA = ROOT / ".venv" / "pyinfra" / "bin" / "pyinfra"
 RECORD = "/var/lib/data-miner/owned.json"
 #: of the roles k3s and seaweedfs
-PACKAGES, MODULES = ["iptables", "fuse3"], ["overlay", "br_netfilter", "fuse"]
+PACKAGES = ["iptables", "fuse3"]
 
 
 def timed(*argv: str, quiet_words: str = "") -> float:
@@ -86,8 +86,8 @@ class Machines:
         }
         mount = self.cluster.storage.seaweedfs_mount
         return {
+            "name": name,
             "packages": PACKAGES,
-            "modules": MODULES,
             "sysctls": sysctls,
             # What the shared file system covers can't be looked at.
             "directories": [

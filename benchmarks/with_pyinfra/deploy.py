@@ -7,14 +7,14 @@ from typing import Any
 
 # It has an environment of its own.
 from pyinfra import host  # type: ignore[attr-defined,import-not-found,unused-ignore]
-from pyinfra.facts.server import Command  # type: ignore[import-not-found]
+from pyinfra.facts.server import Command, KernelModules  # type: ignore[import-not-found]
 from pyinfra.operations import apt, files, python, server, systemd  # type: ignore[import-not-found]
 
 wanted: dict[str, Any] = host.data.wanted
 
 apt.packages(name="Packages", packages=wanted["packages"], present=True)
-for module in wanted["modules"]:
-    server.modprobe(name=f"Module {module}", module=module, present=True)
+# Only looked at: its operation does not know modules that are part of the kernel.
+host.get_fact(KernelModules)
 for key, value in wanted["sysctls"].items():
     server.sysctl(name=f"Sysctl {key}", key=key, value=value)
 for directory in wanted["directories"]:
@@ -41,9 +41,7 @@ missing = [image for image in wanted["images"] if image not in images]
 if missing:
     python.raise_exception(RuntimeError, f"lacks {missing}")
 
-mount, note = wanted["mount"], f"{wanted['mount']}/.against-{host.name}"
-passed = host.get_fact(
-    Command, f"stat -f -c %T {mount} && date > {note} && cat {mount}/.against-* && rm {note}"
-)
+mount, note = wanted["mount"], f"{wanted['mount']}/.against-{wanted['name']}"
+passed = host.get_fact(Command, f"stat -f -c %T {mount} && date > {note} && cat {note} && rm {note}")
 if "fuse" not in str(passed):
     python.raise_exception(RuntimeError, f"{mount} is not mounted")
