@@ -1,4 +1,4 @@
-"""Filters: labels and container runtime of the nodes, with what was found on the machines."""
+"""Filters: labels and GPUs of the nodes, with what was found on the machines."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from miner_cluster.cluster import GPU_LABEL
-from miner_cluster.gpus import found as found_on
+from miner_cluster import gpus
+from miner_cluster.cluster import GPU_LABEL, as_cluster
+
+_LOOK = "_preflight_look"
 
 
 def node_labels(nodes: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, dict[str, str | None]]:
@@ -21,7 +23,7 @@ def node_labels(nodes: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str,
 def _labels(node: Mapping[str, Any], variables: Mapping[str, Any] | None) -> dict[str, str | None]:
     labels: dict[str, str | None] = dict(node["labels"])
     if node["gpu"] is None:
-        looked = found_on((variables or {}).get("_preflight_look"))
+        looked = gpus.found((variables or {}).get(_LOOK))
         if looked is None:
             labels[GPU_LABEL] = None
         elif looked["gpus"]:
@@ -29,18 +31,34 @@ def _labels(node: Mapping[str, Any], variables: Mapping[str, Any] | None) -> dic
     return labels
 
 
-def gpu_runtime(node: Mapping[str, Any], look: Mapping[str, Any]) -> str:
-    """Return the runtime by which a node's pods share its GPU; empty where it has none that can be used.
+def gpu_used(cluster: Any, variables: Mapping[str, Any]) -> bool:
+    """Return whether pods use the GPU of a machine, by its variables."""
+    return gpus.used(as_cluster(cluster), variables["inventory_hostname"], variables.get(_LOOK))
 
-    Args:
-        node: of cluster.nodes.
-        look: what preflight found on the machine; nothing where nobody has looked.
-    """
-    looked = found_on(look)
-    if looked is None or looked["missing"]:
-        return ""
-    has_gpu = bool(looked["gpus"]) if node["gpu"] is None else node["gpu"]
-    return "nvidia" if has_gpu else ""
+
+def gpu_toolkit_hosts(cluster: Any, found: Mapping[str, Any]) -> list[str]:
+    """Return the machines that get NVIDIA's container toolkit from here."""
+    typed = as_cluster(cluster)
+    return [
+        name for name in typed.nodes if gpus.toolkit_wanted(typed, name, (found.get(name) or {}).get(_LOOK))
+    ]
+
+
+def gpu_runtime(cluster: Any, variables: Mapping[str, Any]) -> str:
+    """Return the runtime by which a machine's pods share its GPU; empty where none can be used."""
+    name, spec = variables["inventory_hostname"], variables.get("nvidia_spec")
+    return gpus.runtime(as_cluster(cluster), name, variables.get(_LOOK), spec)
+
+
+def gpu_nodes(cluster: Any, found: Mapping[str, Any]) -> list[str]:
+    """Return the machines whose pods share a GPU that works, except those that run no workers."""
+    typed = as_cluster(cluster)
+    workers = [name for name, node in typed.nodes.items() if not node.storage_only and name in found]
+    return [
+        name
+        for name in workers
+        if gpus.runtime(typed, name, found[name].get(_LOOK), found[name].get("nvidia_spec"))
+    ]
 
 
 class FilterModule:
@@ -48,4 +66,10 @@ class FilterModule:
 
     def filters(self) -> dict[str, Any]:
         """Return the filters by name."""
-        return {"node_labels": node_labels, "gpu_runtime": gpu_runtime}
+        return {
+            "node_labels": node_labels,
+            "gpu_used": gpu_used,
+            "gpu_toolkit_hosts": gpu_toolkit_hosts,
+            "gpu_runtime": gpu_runtime,
+            "gpu_nodes": gpu_nodes,
+        }

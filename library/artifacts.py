@@ -20,6 +20,10 @@ options:
     description: The variable C(cluster) of the inventory.
     type: dict
     required: true
+  nvidia_toolkit:
+    description: Whether a machine gets NVIDIA's container toolkit.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full
@@ -53,6 +57,8 @@ artifacts:
     - C(models_base_image), the same for the image with models; null also where no worker needs that.
     - C(node_image), the file system of a lab's machines, as reference and path; null for other clusters.
     - C(clips), the path of the directory of a lab's video clips; null for other clusters.
+    - C(nvidia_toolkit), NVIDIA's container toolkit as the path of a directory, version, and the SHA-256 of
+      its files by their names; null where no machine gets it.
     - C(stand_ins), a sentence about each thing that stands in for another one.
   type: dict
   returned: always
@@ -66,21 +72,25 @@ from miner_cluster.artifacts.progress import Progress
 from miner_cluster.artifacts.store import Store
 from miner_cluster.cluster import as_cluster
 
-ARGUMENTS: dict[str, Any] = {"cluster": {"type": "dict", "required": True}}
+ARGUMENTS: dict[str, Any] = {
+    "cluster": {"type": "dict", "required": True},
+    "nvidia_toolkit": {"type": "bool", "default": False},
+}
 
 
 def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     """Make what is missing in the user's cache; return what the module returns."""
-    return make(params["cluster"], Store(progress=Progress(write=None)), check_mode=check)
+    store = Store(progress=Progress(write=None))
+    return make(params["cluster"], store, nvidia=params["nvidia_toolkit"], check_mode=check)
 
 
-def make(data: dict[str, Any], store: Store, *, check_mode: bool) -> dict[str, Any]:
+def make(data: dict[str, Any], store: Store, *, nvidia: bool = False, check_mode: bool) -> dict[str, Any]:
     """Make what the cluster needs, unless in check mode, and return what the module returns.
 
     Raises:
         MinerError: something can't be had.
     """
-    wanted = plan(as_cluster(data), store, look_only=check_mode)
+    wanted = plan(as_cluster(data), store, look_only=check_mode, nvidia=nvidia)
     lacking = missing(wanted, store)
     if not check_mode:
         ensure_all(store, wanted.recipes())

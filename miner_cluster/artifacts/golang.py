@@ -46,8 +46,15 @@ def go_build(
     go(shop, toolchain, module, "build", *options, "-o", output, package)
 
 
-def go(shop: Workshop, toolchain: Recipe, module: Path, *argv: str | Path) -> str:
+def go(shop: Workshop, toolchain: Recipe, module: Path, *argv: str | Path, cgo: bool = False) -> str:
     """Run the compiler's program in the directory of a go.mod and return what it printed.
+
+    Args:
+        shop: where to work.
+        toolchain: the compiler.
+        module: the directory.
+        argv: arguments of the program ``go``.
+        cgo: whether C code of the modules is compiled in, by this machine's gcc.
 
     Raises:
         ArtifactError: it failed; with the end of what it printed.
@@ -57,14 +64,14 @@ def go(shop: Workshop, toolchain: Recipe, module: Path, *argv: str | Path) -> st
     # Two builds of nearly the same sources take as long side by side as one after the other, where the second
     # finds most of it compiled.
     with shop.alone(f"go-{module.name}"):
-        return shop.run(root / "bin" / "go", *argv, cwd=module, env=_environment(shop, root))
+        return shop.run(root / "bin" / "go", *argv, cwd=module, env=_environment(shop, root, cgo=cgo))
 
 
-def _environment(shop: Workshop, root: Path) -> dict[str, str]:
+def _environment(shop: Workshop, root: Path, *, cgo: bool) -> dict[str, str]:
     """Return what makes the result depend on nothing but the sources and the compiler."""
     modules = os.environ.get("GOMODCACHE") or str(shop.cache / "go" / "modules")
     return {
-        "CGO_ENABLED": "0",
+        "CGO_ENABLED": "1" if cgo else "0",
         "GOARCH": architecture(),
         "GOCACHE": str(shop.cache / "go" / "build"),
         "GOFLAGS": "-buildvcs=false -mod=readonly -modcacherw",

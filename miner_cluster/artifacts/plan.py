@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from miner_cluster.artifacts import airgap, clips, k3s, lab_images, node_image
+from miner_cluster.artifacts import airgap, clips, k3s, lab_images, node_image, nvidia_toolkit
 from miner_cluster.artifacts.recipe import ArtifactError, Recipe
 from miner_cluster.artifacts.store import Store
 from miner_cluster.cluster import CHECKOUT, Cluster
@@ -26,16 +26,32 @@ class Plan:
     models_base_image: Recipe | None
     node_image: Recipe | None
     clips: Recipe | None
+    nvidia_toolkit: Recipe | None
 
     def recipes(self) -> list[Recipe]:
         """Return all of them, each once, the longest first."""
-        optional = (self.node_image, self.models_base_image, self.base_image, self.clips)
+        optional = (
+            self.node_image,
+            self.models_base_image,
+            self.base_image,
+            self.nvidia_toolkit,
+            self.clips,
+        )
         found = [self.k3s, *self.airgap, *self.images, *(recipe for recipe in optional if recipe)]
         return list({(recipe.name, recipe.key): recipe for recipe in found}.values())
 
 
-def plan(cluster: Cluster, store: Store, *, lab: Path = LAB, look_only: bool = False) -> Plan:
+def plan(
+    cluster: Cluster, store: Store, *, lab: Path = LAB, look_only: bool = False, nvidia: bool = False
+) -> Plan:
     """Return what a cluster needs; looks whether k3s can be fetched where it is not in the cache.
+
+    Args:
+        cluster: the configuration.
+        store: the cache.
+        lab: the directory lab/ of the repository.
+        look_only: whether nothing is made afterwards.
+        nvidia: whether a machine gets NVIDIA's container toolkit.
 
     Raises:
         ArtifactError: something that the configuration names can't be had; k3s may where one only looks.
@@ -60,6 +76,7 @@ def plan(cluster: Cluster, store: Store, *, lab: Path = LAB, look_only: bool = F
         ),
         node_image=node_image.recipe(lab) if cluster.lab else None,
         clips=clips.recipe(lab) if cluster.lab and cluster.lab.site_ip else None,
+        nvidia_toolkit=nvidia_toolkit.recipe(lab) if nvidia else None,
     )
 
 
@@ -73,6 +90,7 @@ def result(plan: Plan, store: Store) -> dict[str, Any]:
         "models_base_image": _with_id(store, plan.models_base_image) if plan.models_base_image else None,
         "node_image": _named(store, plan.node_image) if plan.node_image else None,
         "clips": {"path": _path(store, plan.clips)} if plan.clips else None,
+        "nvidia_toolkit": _programs(store, plan.nvidia_toolkit) if plan.nvidia_toolkit else None,
         "stand_ins": [recipe.stand_in for recipe in plan.recipes() if recipe.stand_in],
     }
 
@@ -119,6 +137,12 @@ def _program(store: Store, recipe: Recipe) -> dict[str, Any]:
         "source": recipe.source,
         "stand_in": recipe.stand_in,
     }
+
+
+def _programs(store: Store, recipe: Recipe) -> dict[str, Any]:
+    found = store.find(recipe)
+    files = {name: file.sha256 for name, file in found.manifest.files.items()} if found else {}
+    return {"path": str(store.directory(recipe)), "version": recipe.version, "files": files}
 
 
 def _named(store: Store, recipe: Recipe) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from miner_cluster.artifacts import k3s, lab_images
+from miner_cluster.artifacts import k3s, lab_images, nvidia_toolkit
 from miner_cluster.artifacts.clips import read_clips
 from miner_cluster.artifacts.plan import LAB, missing, plan, result
 from miner_cluster.artifacts.recipe import ArtifactError
@@ -158,3 +158,19 @@ def test_the_image_of_loki_holds_the_version_that_it_names() -> None:
     assert f"github.com/grafana/loki/v3 v{version} " in module
     production = yaml.safe_load((CHECKOUT / "inventory/production/cluster_config.yaml").read_text())
     assert production["infrastructure"]["loki"]["image"] == f"grafana/loki:{version}"
+
+
+def test_the_toolkit_for_gpus_is_wanted_only_where_a_machine_gets_it(store: Store, tmp_path: Path) -> None:
+    cluster = load(tmp_path)
+    assert result(plan(cluster, store), store)["nvidia_toolkit"] is None
+    wanted = plan(cluster, store, nvidia=True)
+    assert "nvidia-container-toolkit" in {recipe.name for recipe in wanted.recipes()}
+    toolkit = result(wanted, store)["nvidia_toolkit"]
+    assert toolkit["version"] == nvidia_toolkit.toolkit_version(LAB / "nvidia" / "toolkit")
+    assert toolkit["files"] == {}
+
+
+def test_a_module_that_requires_no_toolkit_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "go.mod").write_text("module other\n")
+    with pytest.raises(ArtifactError, match="restore the file"):
+        nvidia_toolkit.toolkit_version(tmp_path)

@@ -1,4 +1,4 @@
-"""Defaults and argument specs of the roles that deploy say the same."""
+"""Defaults and argument specs of roles say the same."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def read(role: str, path: str) -> dict[str, Any]:
     return loaded
 
 
-@pytest.mark.parametrize("role", ["app", "kube_objects"])
+@pytest.mark.parametrize("role", ["app", "kube_objects", "nvidia"])
 def test_each_input_has_its_default_in_both_places(role: str) -> None:
     options = read(role, "meta/argument_specs.yml")["argument_specs"]["main"]["options"]
     documented = {name: option["default"] for name, option in options.items() if "default" in option}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from filter_plugins.nodes import gpu_runtime, node_labels
+from filter_plugins.nodes import node_labels
 
 
 def found(gpus: list[str]) -> dict[str, Any]:
@@ -28,21 +28,3 @@ def found(gpus: list[str]) -> dict[str, Any]:
 def test_the_gpu_label(gpu: bool | None, found: dict[str, Any], label: dict[str, Any]) -> None:
     nodes = {"n1": {"gpu": gpu, "labels": {"zone": "a"}}}
     assert node_labels(nodes, found) == {"n1": {"zone": "a", **label}}
-
-
-@pytest.mark.parametrize(
-    ("gpu", "gpus", "missing", "runtime"),
-    [
-        (None, ["0000:01:00.0"], [], "nvidia"),
-        (None, [], [], ""),
-        (True, [], [], "nvidia"),
-        (False, ["0000:01:00.0"], [], ""),
-        (True, ["0000:01:00.0"], ["no toolkit"], ""),
-    ],
-)
-def test_pods_share_a_gpu_only_where_it_can_be_used(
-    gpu: bool | None, gpus: list[str], missing: list[str], runtime: str
-) -> None:
-    look = {"facts": {"nvidia": {"gpus": gpus, "missing": missing}}}
-    assert gpu_runtime({"gpu": gpu}, look) == runtime
-    assert gpu_runtime({"gpu": gpu}, {}) == ""

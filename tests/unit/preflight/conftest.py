@@ -47,7 +47,7 @@ def facts() -> Look:
             "disks": {path: dict(disk) for path in paths},
             "data_dirs": [],
             "recorded_data": [],
-            "nvidia": {"gpus": [], "missing": []},
+            "nvidia": {"gpus": [], "missing": [], "toolkit": ""},
             "volume_bytes": 0,
             "volumes": 0,
             "ports": {},

@@ -56,7 +56,7 @@ def test_a_worker_on_gpus_needs_one_that_is_written_down_or_found(
     extract = cluster.workers["extract"].model_copy(update={"schedule_on": "gpu"})
     workers = {**cluster.workers, "extract": extract}
     with_gpus = cluster.model_copy(update={"nodes": nodes, "workers": workers})
-    look = everywhere(with_gpus, facts(cores=8, nvidia={"gpus": found, "missing": []}))
+    look = everywhere(with_gpus, facts(cores=8, nvidia={"gpus": found, "missing": [], "toolkit": ""}))
     problems = capacity_troubles(with_gpus, look)
     assert [problem.found.endswith("no machine that may run it") for problem in problems] == [True] * (
         not fits
