@@ -18,16 +18,18 @@ from data_miner.db.connect import Connection, DatabaseAwayError
 from data_miner.db.migrate import SchemaMissingError
 from data_miner.db.projects import project_config
 from data_miner.db.session import Session
-from data_miner.errors import MinerError, NotReadyError, PermanentError, SiteBlockedError, UnreadableError
+from data_miner.errors import MinerError, NotReadyError, SiteBlockedError
 from data_miner.queue import leases
-from data_miner.queue.items import Item, Outcome, State
+from data_miner.queue.items import Item, Outcome
 from data_miner.queue.records import StaleError
 from data_miner.workers.findings import StoredFindings
 from data_miner.workers.heart import Heart
 from data_miner.workers.job import Job, StageFunction, StopWorkError
+from data_miner.workers.made import Made, due
 from data_miner.workers.process import Process
 from data_miner.workers.room import Room
 from data_miner.workers.surroundings import Surroundings
+from data_miner.workers.verdict import in_words, verdict
 
 logger = logging.getLogger(__name__)
 
@@ -37,11 +39,6 @@ T = TypeVar("T")
 #: first for so many pauses
 _TURNS = 10
 
-#: by which backoff is longer for a file that can't be read: five attempts wait for a machine for an hour
-_SLOWER = 30
-
-#: errors are kept with the item; a person reads the beginning
-_MAX_ERROR = 1000
 #: a result that is out of date this often in a row had better wait
 _MOST_AGAIN = 50
 
@@ -64,6 +61,7 @@ class Worker:
         self._room = Room(process)
         self._projects: dict[str, tuple[str, AppConfig]] = {}
         self._memory: dict[str, Any] = {}
+        self._made: list[Made] = []
         metrics = process.metrics
         metrics.declare("data_miner_processed_total", "counter", "Items that this worker settled.")
         metrics.declare("data_miner_errors_total", "counter", "Errors, by what they mean.")
@@ -126,17 +124,25 @@ class Worker:
             while items and not self.process.stop.is_set():
                 refused = self._one(items[0], function)
                 items.pop(0)
+                if not items or due(self._made):
+                    self._acknowledge()
                 if others := [item for item in items if refused is not None and item.site == refused]:
                     items = [item for item in items if item.site != refused]
                     self._settle(lambda connection, others=others: leases.release(connection, others))  # type: ignore[misc]
-                self._heart.hold(items)
+                self._heart.hold([*items, *(made.item for made in self._made)])
         finally:
-            self._heart.hold([])
-            if items:
-                self._session.call(lambda connection: leases.release(connection, items))
+            try:
+                self._acknowledge()
+            finally:
+                self._heart.hold([])
+                if items:
+                    self._session.call(lambda connection: leases.release(connection, items))
 
     def _one(self, item: Item, function: StageFunction, again: int = 0) -> str | None:
-        """Work on one item and settle it, whatever happens; returns the site that refuses us, if one does.
+        """Work on one item; settle it, or keep its result for the next acknowledgement.
+
+        Returns:
+            The site that refuses us, if one does.
 
         Raises:
             DatabaseAwayError, NotReadyError: its surroundings did not let us work on the item.
@@ -157,31 +163,56 @@ class Worker:
             self._settle(lambda connection: leases.release(connection, [item], reason))
             return None
         except NotReadyError as error:
-            reason, delay_s = _text(error), _TURNS * self.config.worker.pause_s
+            reason, delay_s = in_words(error), _TURNS * self.config.worker.pause_s
             self._settle(lambda connection: leases.release(connection, [item], reason, delay_s=delay_s))
             raise
         except Exception as error:  # noqa: BLE001 - whatever a library raises must not end the worker
             self._failed(item, error, extra)
             return error.site if isinstance(error, SiteBlockedError) else None
-        try:
-            finished = self._settle(lambda connection: self._complete(connection, item, outcome))
-        except (StaleError, psycopg.Error, ValueError) as error:  # the last two: it takes no such value
-            if isinstance(error, StaleError) and again < _MOST_AGAIN:
-                logger.info("Result out of date: again", extra={"action": "item_stale", **extra})
-                return self._one(item, function, again + 1)
-            self._failed(item, error, extra)
-            return None
-        if finished is None or item.id not in finished:
-            logger.warning("Result refused: the lease ran out", extra={"action": "lease_lost", **extra})
-            return None
-        self.process.store.remove_workspace(item.stage, item.id)
-        self._count(item, outcome.state.value)
-        elapsed = round(time.monotonic() - started, 3)
-        logger.info(
-            "Item finished",
-            extra={"action": "item_finished", "state": outcome.state.value, "elapsed_s": elapsed, **extra},
+        elapsed_s = round(time.monotonic() - started, 3)
+        self._made.append(
+            Made(item=item, outcome=outcome, function=function, again=again, elapsed_s=elapsed_s, extra=extra)
         )
         return None
+
+    def _acknowledge(self) -> None:
+        """Commit the results that were kept, together; if the database does not take them so, one by one."""
+        while self._made:
+            made, self._made = self._made, []
+            if not self._committed(made):
+                for one in made:
+                    self._committed([one])
+
+    def _committed(self, made: Sequence[Made]) -> bool:
+        """Commit results; says no if there are several and the database does not take one of them."""
+        try:
+            finished = self._settle(lambda connection: self._complete(connection, made))
+        except (StaleError, psycopg.Error, ValueError) as error:  # the last two: it takes no such value
+            if len(made) > 1:
+                return False
+            self._not_taken(made[0], error)
+            return True
+        for one in made:
+            if finished is None or one.item.id not in finished:
+                logger.warning(
+                    "Result refused: the lease ran out", extra={"action": "lease_lost", **one.extra}
+                )
+                continue
+            self.process.store.remove_workspace(one.item.stage, one.item.id)
+            state = one.outcome.state.value
+            self._count(one.item, state)
+            logger.info(
+                "Item finished",
+                extra={"action": "item_finished", "state": state, "elapsed_s": one.elapsed_s, **one.extra},
+            )
+        return True
+
+    def _not_taken(self, made: Made, error: Exception) -> None:
+        if isinstance(error, StaleError) and made.again < _MOST_AGAIN:
+            logger.info("Result out of date: again", extra={"action": "item_stale", **made.extra})
+            self._one(made.item, made.function, made.again + 1)
+        else:
+            self._failed(made.item, error, made.extra)
 
     def _attempt(self, item: Item, function: StageFunction) -> Outcome:
         """Run the stage's function.
@@ -200,6 +231,8 @@ class Worker:
                 raise StopWorkError("the lease ran out")
             if self.process.grace_is_over:
                 raise StopWorkError("shutting down")
+            if due(self._made):
+                self._acknowledge()
 
         def workspace() -> Path:
             return store.workspace(item.stage, item.id, item.lease_token)
@@ -218,10 +251,10 @@ class Worker:
                 )
             )
 
-    def _complete(self, connection: Connection, item: Item, outcome: Outcome) -> set[int]:
-        finished = leases.complete(connection, [(item, outcome)])
-        if item.site is not None:
-            leases.unblock_site(connection, item.site)
+    def _complete(self, connection: Connection, made: Sequence[Made]) -> set[int]:
+        finished = leases.complete(connection, [(one.item, one.outcome) for one in made])
+        for site in sorted({one.item.site for one in made if one.item.site is not None}):
+            leases.unblock_site(connection, site)
         return finished
 
     def _failed(self, item: Item, error: Exception, extra: dict[str, object]) -> None:
@@ -232,8 +265,8 @@ class Worker:
         """
         if isinstance(error, DatabaseAwayError):
             raise error
-        text = _text(error)
-        kind, operation = self._verdict(item, error, text)
+        text = in_words(error)
+        kind, operation = verdict(item, error, text, config=self.config)
         known = isinstance(error, MinerError)
         logger.log(
             logging.WARNING if known else logging.ERROR,
@@ -249,17 +282,6 @@ class Worker:
             return
         if state is not None:
             self._count(item, state.value)
-
-    def _verdict(self, item: Item, error: Exception, text: str) -> tuple[str, Callable[[Connection], State]]:
-        if isinstance(error, SiteBlockedError):
-            site, breaker = error.site, self.config.download.breaker
-            return "blocked", lambda c: leases.block(c, item, text, site=site, breaker=breaker)
-        if isinstance(error, PermanentError):
-            return "permanent", lambda c: leases.bury(c, item, text)
-        queue = self.config.queue
-        if isinstance(error, UnreadableError):
-            queue = queue.model_copy(update={"backoff_s": queue.backoff_s * _SLOWER})
-        return "transient", lambda c: leases.fail(c, item, text, queue=queue)
 
     def _settle(self, operation: Callable[[Connection], T]) -> T | None:
         """Run an operation, again and again while the database is away; None if asked to stop meanwhile."""
@@ -287,9 +309,3 @@ class Worker:
 
     def _count(self, item: Item, state: str) -> None:
         self.process.metrics.add("data_miner_processed_total", stage=item.stage.value, state=state)
-
-
-def _text(error: Exception) -> str:
-    """Return an error in words that Postgres can store."""
-    text = str(error) if isinstance(error, MinerError) and str(error) else f"{type(error).__name__}: {error}"
-    return text.replace("\x00", "").encode("utf-8", "replace").decode()[:_MAX_ERROR]

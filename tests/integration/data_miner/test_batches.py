@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,10 +16,11 @@ from data_miner.errors import SiteBlockedError
 from data_miner.mount import StorageAwayError
 from data_miner.queue.items import Outcome
 from data_miner.queue.leases import reap
-from data_miner.queue.records import StaleError
+from data_miner.queue.records import FramesCompared, Record, StaleError
 from data_miner.store import Store
 from data_miner.workers.base import Worker
 from data_miner.workers.job import Job
+from data_miner.workers.made import Made, due
 from data_miner.workers.process import Process
 
 from .factories import add_items, expire, make_config, states, take
@@ -34,11 +36,16 @@ Work = Callable[[Function], None]
 
 
 @pytest.fixture
-def work(database: str, db: Connection, tmp_path: Path) -> Work:
-    """Let a worker that takes batches of four run until it can do no more."""
+def process(database: str, tmp_path: Path) -> Process:
+    """A worker's process that takes batches of four."""
     config = make_config(output_dir=str(tmp_path), queue={"batch_size": 4})
     store = Store(config.output_dir, mount=None)
-    process = Process(config=config, database_url=database, store=store, name="w", node="n")
+    return Process(config=config, database_url=database, store=store, name="w", node="n")
+
+
+@pytest.fixture
+def work(db: Connection, process: Process) -> Work:
+    """Let a worker run until it can do no more."""
 
     def run(function: Function) -> None:
         thread = threading.Thread(target=Worker(process, "test", [(Stage.DOWNLOAD, function)]).run)
@@ -85,7 +92,7 @@ def test_an_item_that_was_tried_before_is_worked_on_alone(db: Connection, work: 
         return Outcome()
 
     work(look)
-    assert held == [(2, 1), (1, 3), (1, 2), (1, 1)]
+    assert held == [(2, 1), (1, 3), (1, 3), (1, 3)]
 
 
 @pytest.mark.parametrize(
@@ -139,3 +146,53 @@ def test_an_item_whose_file_is_away_does_not_keep_the_others_waiting(db: Connect
     done = [row["key"] for row in db.execute("SELECT key FROM item ORDER BY finished_at").fetchall()]
     assert {done[-1], done[-2]} == {"a0", "a1"}
     assert {row["attempts"] for row in db.execute("SELECT attempts FROM item").fetchall()} == {1}
+
+
+def test_results_of_short_items_are_acknowledged_together(db: Connection, work: Work) -> None:
+    add_items(db, 4)
+    work(lambda _: Outcome())
+    assert len(db.execute("SELECT DISTINCT finished_at FROM finished").fetchall()) == 1
+
+
+def test_no_result_waits_for_an_item_that_takes_long(db: Connection, work: Work) -> None:
+    add_items(db, 2)
+
+    def look(job: Job) -> Outcome:
+        deadline = time.monotonic() + 30
+        while job.item.key == "a1" and states(db)["a0"] != "done":
+            assert time.monotonic() < deadline, "not in time"
+            job.tick()
+        return Outcome()
+
+    work(look)
+    assert set(states(db).values()) == {"done"}
+
+
+def test_a_worker_that_is_asked_to_stop_acknowledges_what_it_made(db: Connection, process: Process) -> None:
+    add_items(db, 4)
+
+    def stop_at_second(job: Job) -> Outcome:
+        if job.item.key == "a1":
+            process.request_stop()
+        return Outcome()
+
+    Worker(process, "test", [(Stage.DOWNLOAD, stop_at_second)]).run()
+    assert states(db) == {"a0": "done", "a1": "done", "a2": "ready", "a3": "ready"}
+
+
+def test_what_later_items_are_compared_with_is_acknowledged_first() -> None:
+    compared = FramesCompared(sha256="b", frames_hash="f", known=0, frames=[], pairs=[])
+
+    def made(*records: Record) -> Made:
+        item: Any = None
+        return Made(
+            item=item,
+            outcome=Outcome(records=list(records)),
+            function=lambda _: Outcome(),
+            again=0,
+            elapsed_s=0,
+            extra={},
+        )
+
+    assert due([made(), made(compared)])
+    assert not due([made(), made()])

@@ -62,7 +62,8 @@ def put_up(site: Site, count: int) -> list[str]:
 def chaos_config(output_dir: Path, urls: list[str]) -> AppConfig:
     breaker = {"pause_s": 0.3, "max_pause_s": 1, "max_blocks": 10_000}
     limits = {"min_duration_s": None, "retries": 0, "socket_timeout_s": 0.5}
-    queue = {"lease_s": 2, "heartbeat_s": 0.4, "max_attempts": 1000, "backoff_s": 0.1, "max_backoff_s": 0.5}
+    patience = {"max_attempts": 1000, "backoff_s": 0.1, "max_backoff_s": 0.5}
+    queue = {"lease_s": 2, "heartbeat_s": 0.4, "batch_size": 3, **patience}
     return Pipeline.config_in(
         output_dir,
         urls=urls,
