@@ -4,8 +4,10 @@
 
 Prints Markdown rows for docs/benchmarks.md. Each side works off its own queue in a database of its own,
 through its own Python interface, over one connection: claim a batch, acknowledge it. They take turns.
-procrastinate has no batches: it is asked for as many jobs one after the other. The last row claims single
-items from queues of ten thousand and of a million items that are ready.
+procrastinate has no batches: it is asked for as many jobs one after the other. Ours and pgqueuer commit
+twice for each batch; with synchronous_commit on, pgqueuer waits for the disk both times and ours once, as
+a claim that is lost is only made again. The last row claims single items from queues of ten thousand items
+that are ready, of a million, and of ten thousand behind many of a paused project and of a blocked site.
 """
 
 from __future__ import annotations
@@ -43,8 +45,9 @@ from data_miner.db.connect import Connection, connect
 from data_miner.db.migrate import migrate
 from data_miner.queue.items import NewItem, Outcome
 from data_miner.queue.leases import claim, complete, enqueue
+from data_miner.queue.pauses import pause
 
-FEW, MANY = 10_000, 1_000_000
+FEW, MANY, BEHIND = 10_000, 1_000_000, 300_000
 _CLAIMS = 1_000
 _PROJECT = "bench"
 
@@ -167,7 +170,7 @@ def main() -> None:
     )
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--items", type=int, default=2000, help="of each side and run")
-    parser.add_argument("--sizes", type=int, nargs="*", default=[1, 10, 50, 100], help="of batches")
+    parser.add_argument("--sizes", type=int, nargs="*", default=[1, 50, 500], help="of batches")
     arguments = parser.parse_args()
     logging.disable()
     loop = asyncio.new_event_loop()
@@ -177,8 +180,9 @@ def main() -> None:
             for batch in arguments.sizes:
                 speeds = compare(sides, batch, items=arguments.items, runs=arguments.runs)
                 print(row(commit, batch, speeds, arguments.runs), flush=True)
-        few, many = claims_ms(url)
-        print(f"| {head()} | {few:.2f} | {many:.2f} | {many / few:.2f} |")
+        few, *others = claims_ms(url)
+        cells = " | ".join(f"{other:.2f} ({other / few:.2f})" for other in others)
+        print(f"| {head()} | {few:.2f} | {cells} |")
 
 
 @contextmanager
@@ -240,30 +244,43 @@ def compare(sides: list[Queue], batch: int, *, items: int, runs: int) -> dict[st
     return {name: statistics.median(values) for name, values in speeds.items()}
 
 
-def claims_ms(url: str) -> tuple[float, float]:
-    """Return the median milliseconds of a claim of one item from a short and from a long queue."""
-    sides = [Ours(database(url, f"claim-{size}", "on")) for size in (FEW, MANY)]
-    for side, size in zip(sides, (FEW, MANY), strict=True):
-        fill_at_once(side.connection, size)
-    times: tuple[list[float], list[float]] = ([], [])
+def claims_ms(url: str) -> list[float]:
+    """Return the median milliseconds of a claim of one item from each of four queues."""
+    sides = [Ours(database(url, f"claim-{name}", "on")) for name in ("few", "many", "paused", "blocked")]
+    few, many, paused, blocked = (side.connection for side in sides)
+    paused.execute("INSERT INTO project (name, config, config_hash) VALUES ('paused', '{}', '')")
+    pause(paused, "paused")
+    blocked.execute("INSERT INTO site_block VALUES ('x.org', now() + interval '1 day', 1, 'HTTP 429')")
+    fill_at_once(paused, BEHIND, project="paused")
+    fill_at_once(blocked, BEHIND, site="x.org")
+    fill_at_once(many, MANY - FEW)
+    for connection in (few, many, paused, blocked):
+        fill_at_once(connection, FEW)
+        connection.execute("VACUUM ANALYZE")
+    times: list[list[float]] = [[] for _ in sides]
     for _ in range(_CLAIMS):
         for side, taken in zip(sides, times, strict=True):
             started = time.monotonic()
             claim(side.connection, Stage.DOWNLOAD, worker="w", node="n", limit=1, lease_s=60)
             taken.append(1000 * (time.monotonic() - started))
-    return statistics.median(times[0]), statistics.median(times[1])
+    return [statistics.median(taken) for taken in times]
 
 
-def fill_at_once(connection: Connection, size: int) -> None:
+def fill_at_once(
+    connection: Connection, size: int, *, project: str = _PROJECT, site: str | None = None
+) -> None:
     """Add many items without sending each of them."""
     connection.execute("SET statement_timeout = 0")
     connection.execute(
-        "SELECT enqueue(array_agg(%s), array_agg('download'), array_agg(n::text), array_agg('{}'::jsonb),"
-        " array_agg(''), array_agg('{}'::jsonb), array_agg(NULL::text), array_agg(0))"
-        " FROM generate_series(1, %s) AS n",
-        [_PROJECT, size],
+        """
+        SELECT enqueue(
+            array_agg(%s::text), array_agg('download'::text), array_agg(gen_random_uuid()::text),
+            array_agg('{}'::jsonb), array_agg(''::text), array_agg('{}'::jsonb), array_agg(%s::text),
+            array_agg(0)
+        ) FROM generate_series(1, %s)
+        """,
+        [project, site, size],
     )
-    connection.execute("VACUUM ANALYZE")
 
 
 def row(commit: str, batch: int, speeds: dict[str, float], runs: int) -> str:
