@@ -76,6 +76,7 @@ from ansible.utils.display import Display
 from data_miner.certificate import CertificateError, first_end
 from data_miner.config.model import StorageConfig
 from data_miner.errors import ConfigError
+from miner_cluster import k3s_certificates
 from miner_cluster.app_config import load_miner_config
 from miner_cluster.backup.sets import latest
 from miner_cluster.cluster import Cluster, as_cluster
@@ -140,6 +141,8 @@ def see(params: dict[str, Any]) -> Report:
             problems += certificate_problems(end, now)
     except (KubeError, CertificateError) as error:
         problems.append(str(error))
+    k3s_ends = _k3s_ends(params["looks"], problems)
+    problems += k3s_certificates.problems(k3s_ends, now)
     return build(
         cluster,
         nodes=seen.nodes if seen else None,
@@ -149,12 +152,22 @@ def see(params: dict[str, Any]) -> Report:
         projects=projects,
         stand_ins=params["stand_ins"],
         certificates_end=end,
+        k3s_certificates_end=min(k3s_ends.values()).at if k3s_ends else None,
         last_backup=last_backup,
         drift=drifted,
         warnings=backup_warnings(last_backup, cluster.backup.daily_at, now),
         problems=problems,
         limits=_limits(cluster, problems),
     )
+
+
+def _k3s_ends(looks: dict[str, Any], problems: list[str]) -> dict[str, k3s_certificates.End]:
+    """Return when k3s' certificates end; one that can't be read is a problem."""
+    try:
+        return k3s_certificates.first_ends(looks)
+    except CertificateError as error:
+        problems.append(f"a certificate of k3s can't be read: {error}")
+        return {}
 
 
 def _limits(cluster: Cluster, problems: list[str]) -> StorageConfig | None:

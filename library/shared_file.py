@@ -38,6 +38,11 @@ options:
     description: What tells this run's files from those of an earlier one.
     type: str
     default: ""
+  certificate_dirs:
+    description: Directories whose certificates are read too.
+    type: list
+    elements: path
+    default: []
   timeout_s:
     description: Seconds within which it must be done.
     type: int
@@ -76,6 +81,10 @@ stored_bytes:
   description: What SeaweedFS keeps on this machine.
   type: int
   returned: always
+certificates:
+  description: Of each certificate in O(certificate_dirs) by its path the text; of a chain its first.
+  type: dict
+  returned: always
 free_bytes:
   description: Free space of the data's disk.
   type: int
@@ -88,6 +97,7 @@ total_bytes:
 
 import contextlib
 import os
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -98,6 +108,7 @@ from ansible.module_utils.shared_mount import STAT_TIMEOUT_S, SharedMountError, 
 
 DIRECTORY = ".data-miner-verify"
 POLL_S = 0.2
+CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
 
 def write(root: Path, name: str, token: str) -> None:
@@ -167,6 +178,13 @@ def shared_space(mount: str) -> dict[str, int]:
     return {} if failure else {f"shared_{name}": value for name, value in found.items()}
 
 
+def certificates(directories: list[str]) -> dict[str, str]:
+    """Return the first certificate of each file in the directories that has one; they are no secret."""
+    paths = [path for directory in directories for path in sorted(Path(directory).glob("*.crt"))]
+    found = {str(path): CERTIFICATE.search(_text(path)) for path in paths}
+    return {path: match[0] for path, match in found.items() if match}
+
+
 def _text(path: Path) -> str:
     with contextlib.suppress(OSError):
         return path.read_text()
@@ -183,6 +201,7 @@ def main() -> None:
             "name": {"type": "str", "default": ""},
             "names": {"type": "list", "elements": "str", "default": []},
             "token": {"type": "str", "default": "", "no_log": False},
+            "certificate_dirs": {"type": "list", "elements": "path", "default": []},
             "timeout_s": {"type": "int", "default": 45},
         },
         supports_check_mode=True,
@@ -193,6 +212,7 @@ def main() -> None:
     if action != "look" and not module.check_mode:
         failure = bounded(module.params["timeout_s"], act, module.params) if mounted else "it is not mounted"
     result = {"changed": False, "mounted": mounted, **space(module.params["data_dir"])}
+    result["certificates"] = certificates(module.params["certificate_dirs"])
     result["stored_bytes"] = files_bytes(f"{module.params['data_dir']}/volume")
     if mounted:
         result.update(shared_space(mount))

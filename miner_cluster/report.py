@@ -39,6 +39,8 @@ class Look(TypedDict, total=False):
     stored_bytes: int
     shared_free_bytes: int
     shared_total_bytes: int
+    #: texts of k3s' certificates by path
+    certificates: dict[str, str]
 
 
 class Report(TypedDict):
@@ -56,6 +58,8 @@ class Report(TypedDict):
     projects: dict[str, Any]
     #: when the first certificate of the storage ends, as a date; empty where that is not known
     storage_certificates_end: str
+    #: when the first certificate of k3s ends, as a date; empty where no machine could be asked
+    k3s_certificates_end: str
     #: when the newest finished backup was begun; empty where there is none
     last_backup: str
     stand_ins: list[str]
@@ -76,6 +80,7 @@ def build(
     projects: Mapping[str, Any],
     stand_ins: Sequence[str],
     certificates_end: datetime | None = None,
+    k3s_certificates_end: datetime | None = None,
     last_backup: datetime | None = None,
     drift: Sequence[str] = (),
     warnings: Sequence[str] = (),
@@ -93,6 +98,7 @@ def build(
         projects: as ``data-miner status --json`` counts them.
         stand_ins: sentences about what stands in for what.
         certificates_end: when the first certificate of the storage ends.
+        k3s_certificates_end: when the first certificate of k3s ends.
         last_backup: when the newest finished backup was begun.
         drift: where the cluster is not as it is rendered.
         warnings: what is well now and may not stay so.
@@ -119,6 +125,7 @@ def build(
         },
         projects=dict(projects),
         storage_certificates_end=certificates_end.date().isoformat() if certificates_end else "",
+        k3s_certificates_end=k3s_certificates_end.date().isoformat() if k3s_certificates_end else "",
         last_backup=last_backup.isoformat() if last_backup else "",
         stand_ins=list(stand_ins),
         drift=list(drift),
@@ -265,10 +272,11 @@ def as_text(report: Report) -> str:
             ],
         )
     )
-    if report["storage_certificates_end"]:
-        parts.append(
-            [f"certificates of the shared storage: valid until {report['storage_certificates_end']}"]
-        )
+    ends = {
+        "the shared storage": report["storage_certificates_end"],
+        "k3s": report["k3s_certificates_end"],
+    }
+    parts.append([f"certificates of {what}: valid until {end}" for what, end in ends.items() if end])
     parts.append([f"last backup: {_moment(report['last_backup']) or 'none; make one with: make backup'}"])
     for name, project in report["projects"].items():
         parts.append(_project(name, project, report["namespace"]))

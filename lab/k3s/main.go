@@ -22,19 +22,20 @@ const usage = `k3s %s (stand-in): Kubernetes in one binary, with k3s's command l
 
 Usage: k3s COMMAND [FLAGS]
 
-  server     run the control plane and a node
-  agent      run a node of a server's cluster
-  kubectl    run kubectl, by default with /etc/rancher/k3s/k3s.yaml
-  ctr        run the node's ctr on this node's containerd
-  token      generate: print a secret that a new cluster may take as its token
+  server       run the control plane and a node
+  agent        run a node of a server's cluster
+  kubectl      run kubectl, by default with /etc/rancher/k3s/k3s.yaml
+  ctr          run the node's ctr on this node's containerd
+  token        generate: print a secret that a new cluster may take as its token
+  certificate  rotate: take this node's certificates away, which the next start makes anew
 
-  --version  print the version
+  --version    print the version
 
 Flags are the keys of /etc/rancher/k3s/config.yaml with two dashes: k3s server --help, k3s agent --help.
 `
 
 // missing are commands of k3s that this stand-in does not have.
-var missing = []string{"crictl", "etcd-snapshot", "secrets-encrypt", "certificate", "completion", "check-config"}
+var missing = []string{"crictl", "etcd-snapshot", "secrets-encrypt", "completion", "check-config"}
 
 func main() {
 	log.SetFlags(0)
@@ -75,6 +76,8 @@ func dispatch(command string) int {
 		return report(tools.Ctr(args))
 	case "token":
 		return report(tools.Token(args))
+	case "certificate":
+		return report(tools.Certificate(args))
 	case "--version", "-v", "version":
 		fmt.Printf("k3s version %s (stand-in)\ngo version %s\n", version.Get().GitVersion, runtime.Version())
 		return 0

@@ -65,3 +65,31 @@ def test_the_queries_of_a_real_project_are_answered_by_the_labs_site(lab: Lab) -
         assert lab.status()["projects"]["glass_door"]["stages"]["filter"]["done"]
     finally:
         lab.play("site.yml", "--tags", "app").ok()
+
+
+def test_k3s_gets_new_certificates_while_work_goes_on(lab: Lab, busy: Busy) -> None:
+    project, _ = busy
+    wait_for("there is work", lambda: left(lab, project))
+    kubeconfig, before = (lab.state / "kubeconfig").read_text(), certificates(lab)
+    pods = {pod["metadata"]["uid"] for pod in lab.get("pods", "-A")["items"]}
+    lab.play("playbooks/certificates.yml").ok()
+    after = certificates(lab)
+    assert set(after) == set(before)
+    assert not set(after.values()) & set(before.values())
+    assert (lab.state / "kubeconfig").read_text() != kubeconfig
+    wait_for("every pod is ready", lambda: all_ready(lab))
+    assert pods <= {pod["metadata"]["uid"] for pod in lab.get("pods", "-A")["items"]}
+    report = lab.make("status")
+    assert "certificates of k3s: valid until " in report.ok().output
+
+
+def certificates(lab: Lab) -> dict[str, str]:
+    """Return a hash of each certificate of each machine, authorities left out."""
+    find = "find /var/lib/rancher/k3s/{server/tls,agent} -maxdepth 2 -name '*.crt' ! -name '*-ca.crt'"
+    return {
+        f"{node} {path}": digest
+        for node in lab.nodes()
+        for digest, path in (
+            line.split() for line in lab.ssh(node, f"{find} -exec sha256sum {{}} +").stdout.splitlines()
+        )
+    }
