@@ -8,7 +8,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 from miner_cluster.cluster import Cluster, ResolvedNode
@@ -292,18 +292,15 @@ def login_trouble(cluster: Cluster, name: str, reason: str) -> Trouble:
     login = f"{ssh.user}@{node.ip}"
     text = " ".join(reason.split())
     words = text.lower()
+    keys = f"ansible-playbook -i {PurePosixPath(cluster.config_file).parent} playbooks/ssh_keys.yml"
     if "host key" in words or "host identification" in words:
-        known = PurePosixPath(cluster.state_dir) / "known_hosts"
-        remedy = (
-            f"mkdir -p {known.parent}; ssh-keyscan -p {ssh.port} {node.ip} >> {known}; and compare its key"
-        )
+        remedy = f"{keys}, which records it, or says what has changed"
     elif "sudo" in words or "become" in words or "privilege" in words:
         remedy = "give the user passwordless sudo, or pass --ask-become-pass"
     elif "python" in words and "not found" in words:
         remedy = "install python3 there: apt-get install python3"
     elif "permission denied" in words or "authentication" in words:
-        make = "" if Path(ssh.key).expanduser().exists() else f"ssh-keygen -t ed25519 -f {ssh.key}; "
-        remedy = f"give it the public key: {make}ssh-copy-id -i {ssh.key} -p {ssh.port} {login}"
+        remedy = f"give it the cluster's key, by its password: {keys} --ask-pass"
     else:
         remedy = f"try: ssh -p {ssh.port} -i {ssh.key} {login}"
     return Trouble(where=name, found=f"{login}: {text[:300]}", remedy=remedy)

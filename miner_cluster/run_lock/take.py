@@ -16,6 +16,7 @@ from typing import Any
 from data_miner.errors import MinerError
 from miner_cluster.cluster import CHECKOUT, Cluster
 from miner_cluster.reach import unreachable
+from miner_cluster.ssh.login import login
 
 #: of the socket on the first server, the same whatever a controller calls the cluster
 NAME = "data-miner/run"
@@ -50,11 +51,11 @@ def this_run(pid: int, playbook: str) -> Holder:
     )
 
 
-def command(login: list[str], holder: Holder, *, break_lock: bool, name: str = NAME) -> list[str]:
+def command(reach: list[str], holder: Holder, *, break_lock: bool, name: str = NAME) -> list[str]:
     """Return what takes the lock: the program's own text, for the server knows nothing of it.
 
     Args:
-        login: the command that runs a shell's command on the server; empty for this machine.
+        reach: the command that runs a shell's command on the server; empty for this machine.
         holder: who takes it.
         break_lock: take it from whoever has it.
         name: of the lock.
@@ -64,21 +65,7 @@ def command(login: list[str], holder: Holder, *, break_lock: bool, name: str = N
         *("/usr/bin/python3", "-c", program, name, json.dumps(asdict(holder)), str(LEASE_S)),
         "break" if break_lock else "ask",
     ]
-    return [*login, shlex.join(words)] if login else words
-
-
-def login(cluster: Cluster) -> list[str]:
-    """Return the command that reaches the first server as Ansible does.
-
-    With a connection of its own, since a play may close those that are shared.
-    """
-    node, ssh = cluster.nodes[cluster.servers[0]], cluster.ssh
-    options = [
-        *("BatchMode=yes", "ConnectTimeout=10", "ServerAliveInterval=10", "ControlPath=none"),
-        *(f'UserKnownHostsFile="{Path(cluster.state_dir) / "known_hosts"}"', "StrictHostKeyChecking=yes"),
-    ]
-    given = [word for option in options for word in ("-o", option)]
-    return ["ssh", "-T", *given, "-p", str(ssh.port), "-i", ssh.key, f"{ssh.user}@{node.ip}"]
+    return [*reach, shlex.join(words)] if reach else words
 
 
 def take(cluster: Cluster, holder: Holder, *, break_lock: bool) -> str:
@@ -93,7 +80,7 @@ def take(cluster: Cluster, holder: Holder, *, break_lock: bool) -> str:
     server = cluster.servers[0]
     if away := unreachable({server: (cluster.nodes[server].ip, cluster.ssh.port)}):
         return f"{server} can't be reached ({away[server]})"
-    reach = login(cluster)
+    reach = login(cluster, server)
     said = start_keeper(
         holder.pid,
         command(reach, holder, break_lock=break_lock),

@@ -113,8 +113,8 @@ def test_a_real_machine_that_is_away_is_one_to_start_or_correct(cluster: Cluster
 @pytest.mark.parametrize(
     ("reason", "remedy"),
     [
-        ("Host key verification failed.", "ssh-keyscan -p 22 172.31.77.11 >>"),
-        ("root@172.31.77.11: Permission denied (publickey).", "ssh-copy-id -i"),
+        ("Host key verification failed.", "playbooks/ssh_keys.yml, which records it"),
+        ("root@172.31.77.11: Permission denied (publickey).", "playbooks/ssh_keys.yml --ask-pass"),
         ("sudo: a password is required", "--ask-become-pass"),
         ("/bin/sh: 1: /usr/bin/python3: not found", "apt-get install python3"),
         ("kex_exchange_identification: read", "try: ssh -p 22"),
