@@ -14,8 +14,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-BEAT_S = 10.0
-
 
 class Session:
     """The program on the server, and the pipes to it.
@@ -52,13 +50,14 @@ class Session:
         return complaint.decode(errors="replace").strip()
 
 
-def keep(pid: int, command: list[str], again: list[str]) -> None:
+def keep(pid: int, command: list[str], again: list[str], beat_s: float) -> None:
     """Take the lock, print what was said, and keep it while the process lives.
 
     Args:
         pid: of the run.
         command: takes the lock.
         again: takes it again after the connection was lost.
+        beat_s: how often the server hears of us, and how long after a loss the lock is taken again.
     """
     run = os.pidfd_open(pid)
     session = Session(command)
@@ -69,12 +68,12 @@ def keep(pid: int, command: list[str], again: list[str]) -> None:
     with Path(os.devnull).open("w") as nothing:
         os.dup2(nothing.fileno(), sys.stdout.fileno())
     while True:
-        ready, _, _ = select.select([run, session.output.fileno()], [], [], BEAT_S)
+        ready, _, _ = select.select([run, session.output.fileno()], [], [], beat_s)
         if run in ready:
             break
         if ready:  # the connection was lost, or somebody took the lock from us
             session.close()
-            if select.select([run], [], [], BEAT_S)[0]:
+            if select.select([run], [], [], beat_s)[0]:
                 return
             session = Session(again)
             if session.said and not session.has_lock:

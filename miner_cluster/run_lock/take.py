@@ -22,6 +22,7 @@ from miner_cluster.ssh.login import login
 NAME = "data-miner/run"
 #: the lock is free when nothing was heard of the run for so long
 LEASE_S = 60.0
+BEAT_S = 10.0
 _MINUTE_S, _HOUR_S = 60, 3600
 
 
@@ -91,9 +92,9 @@ def take(cluster: Cluster, holder: Holder, *, break_lock: bool) -> str:
     return str(said.get("reason", ""))
 
 
-def start_keeper(pid: int, first: list[str], *, again: list[str]) -> dict[str, Any]:
+def start_keeper(pid: int, first: list[str], *, again: list[str], beat_s: float = BEAT_S) -> dict[str, Any]:
     """Start the process that keeps the lock, and return what the server said."""
-    order = json.dumps({"pid": pid, "command": first, "again": again})
+    order = json.dumps({"pid": pid, "command": first, "again": again, "beat_s": beat_s})
     line = subprocess.run(  # noqa: S603 - our own module
         [sys.executable, "-m", "miner_cluster.run_lock.keeper", order],
         cwd=CHECKOUT,

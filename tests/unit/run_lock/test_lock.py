@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from miner_cluster.run_lock.on_server import ask
 from miner_cluster.run_lock.take import Holder, command, refusal, start_keeper, this_run
 from tests.modules import load_module
 
@@ -40,10 +42,22 @@ def run() -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
         yield start
 
 
-def take(name: str, process: subprocess.Popen[bytes], *, break_lock: bool = False) -> dict[str, Any]:
+def take(
+    name: str, process: subprocess.Popen[bytes], *, break_lock: bool = False, beat_s: float = 10
+) -> dict[str, Any]:
     holder = this_run(process.pid, "site.yml")
     first = command([], holder, break_lock=break_lock, name=name)
-    return start_keeper(process.pid, first, again=command([], holder, break_lock=False, name=name))
+    again = command([], holder, break_lock=False, name=name)
+    return start_keeper(process.pid, first, again=again, beat_s=beat_s)
+
+
+def end_session(name: str) -> None:
+    """End the program that holds the lock, as a lost connection does."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if words[0] == b"/usr/bin/python3" and name.encode() in words:
+                os.kill(int(process.name), signal.SIGKILL)
 
 
 def free_after(name: str, process: subprocess.Popen[bytes]) -> float:
@@ -117,6 +131,17 @@ def test_what_is_heard_of_the_run_keeps_the_lock(name: str) -> None:
             session.stdin.write(b"\n")
             session.stdin.flush()
         assert session.poll() is None
+
+
+def test_the_lock_is_taken_again_after_the_connection_was_lost(name: str, run: Any) -> None:
+    first = run()
+    take(name, first, beat_s=0.2)
+    end_session(name)
+    until = time.monotonic() + PATIENCE_S
+    while (found := ask(f"\0{name}", give_way=False)) is None:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    assert found["holder"]["pid"] == first.pid
 
 
 def test_a_server_that_can_not_be_asked_is_named(run: Any) -> None:
