@@ -6,7 +6,9 @@ Prints Markdown rows for docs/benchmarks.md. Each side works off its own queue i
 through its own Python interface, over one connection: claim a batch, acknowledge it. They take turns.
 procrastinate has no batches: it is asked for as many jobs one after the other. Ours and pgqueuer commit
 twice for each batch; with synchronous_commit on, pgqueuer waits for the disk both times and ours once, as
-a claim that is lost is only made again. The last row claims single items from queues of ten thousand items
+a claim that is lost is only made again. The cells are items per second and, in brackets, microseconds of the
+processor for each item, those of this program and of the server together: other work on the machine moves
+those little. The last row claims single items from queues of ten thousand items
 that are ready, of a million, and of ten thousand behind many of a paused project and of a blocked site.
 """
 
@@ -26,6 +28,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
@@ -56,6 +59,7 @@ class Queue(Protocol):
     """One side of the comparison."""
 
     name: str
+    database: str
 
     def fill(self, count: int) -> None:
         """Add items."""
@@ -70,6 +74,7 @@ class Ours:
     name = "ours"
 
     def __init__(self, url: str) -> None:
+        self.database = name_of(url)
         self.connection = connect(url, name="benchmark")
         migrate(self.connection)
         self.connection.execute(
@@ -95,8 +100,8 @@ class Ours:
 class PgQueuer:
     """pgqueuer with one of its drivers."""
 
-    def __init__(self, name: str, queries: Queries, loop: asyncio.AbstractEventLoop) -> None:
-        self.name, self.queries, self.loop = name, queries, loop
+    def __init__(self, name: str, database: str, queries: Queries, loop: asyncio.AbstractEventLoop) -> None:
+        self.name, self.database, self.queries, self.loop = name, database, queries, loop
         self.entry_points = {"e": EntrypointExecutionParameter(0)}
         self.manager = uuid.uuid4()
         loop.run_until_complete(queries.install())
@@ -139,6 +144,7 @@ class Procrastinate:
     def __init__(self, url: str, loop: asyncio.AbstractEventLoop) -> None:
         connector = procrastinate.PsycopgConnector(conninfo=url, min_size=1, max_size=1)
         self.app, self.loop = procrastinate.App(connector=connector), loop
+        self.database = name_of(url)
         loop.run_until_complete(self._open())
 
     async def _open(self) -> None:
@@ -178,8 +184,8 @@ def main() -> None:
         for commit in ("on", "off"):
             sides = make_sides(url, commit, loop)
             for batch in arguments.sizes:
-                speeds = compare(sides, batch, items=arguments.items, runs=arguments.runs)
-                print(row(commit, batch, speeds, arguments.runs), flush=True)
+                costs = compare(sides, url, batch, items=arguments.items, runs=arguments.runs)
+                print(row(commit, batch, costs, arguments.runs), flush=True)
         few, *others = claims_ms(url)
         cells = " | ".join(f"{other:.2f} ({other / few:.2f})" for other in others)
         print(f"| {head()} | {few:.2f} | {cells} |")
@@ -208,22 +214,26 @@ def database(url: str, name: str, commit: str) -> str:
 
 def make_sides(url: str, commit: str, loop: asyncio.AbstractEventLoop) -> list[Queue]:
     """Return all sides, each with a database of its own."""
-
-    def pgqueuer_url(name: str) -> str:
-        return database(url, f"{name}-{commit}", commit)
-
-    by_asyncpg = loop.run_until_complete(asyncpg_connection(pgqueuer_url("asyncpg")))
-    by_psycopg = loop.run_until_complete(
-        psycopg.AsyncConnection.connect(pgqueuer_url("psycopg"), autocommit=True, row_factory=dict_row)
+    queries, drivers, its_worker = (
+        database(url, f"{name}-{commit}", commit) for name in ("asyncpg", "psycopg", "worker")
     )
-    its_worker = loop.run_until_complete(asyncpg_connection(pgqueuer_url("worker")))
+    by_asyncpg = loop.run_until_complete(asyncpg_connection(queries))
+    by_psycopg = loop.run_until_complete(
+        psycopg.AsyncConnection.connect(drivers, autocommit=True, row_factory=dict_row)
+    )
+    working = loop.run_until_complete(asyncpg_connection(its_worker))
     return [
         Ours(database(url, f"ours-{commit}", commit)),
-        PgQueuer("pgqueuer's queries by asyncpg", Queries.from_asyncpg_connection(by_asyncpg), loop),
-        PgQueuer("pgqueuer's queries by psycopg", Queries.from_psycopg_connection(by_psycopg), loop),
-        PgQueuerWorker("pgqueuer's worker", Queries.from_asyncpg_connection(its_worker), loop),
+        PgQueuer("queries by asyncpg", name_of(queries), Queries.from_asyncpg_connection(by_asyncpg), loop),
+        PgQueuer("queries by psycopg", name_of(drivers), Queries.from_psycopg_connection(by_psycopg), loop),
+        PgQueuerWorker("worker", name_of(its_worker), Queries.from_asyncpg_connection(working), loop),
         Procrastinate(database(url, f"procrastinate-{commit}", commit), loop),
     ]
+
+
+def name_of(url: str) -> str:
+    """Return the name of the database that a connection string leads to."""
+    return str(conninfo.conninfo_to_dict(url)["dbname"])
 
 
 async def asyncpg_connection(url: str) -> asyncpg.Connection:
@@ -232,16 +242,39 @@ async def asyncpg_connection(url: str) -> asyncpg.Connection:
     return await asyncpg.connect(host=parts.get("host"), user=parts.get("user"), database=parts.get("dbname"))
 
 
-def compare(sides: list[Queue], batch: int, *, items: int, runs: int) -> dict[str, float]:
-    """Return each side's median of items per second."""
-    speeds: dict[str, list[float]] = {side.name: [] for side in sides}
-    for _ in range(runs):
-        for side in sides:
-            side.fill(items)
-            started = time.monotonic()
-            side.work(items, batch)
-            speeds[side.name].append(items / (time.monotonic() - started))
-    return {name: statistics.median(values) for name, values in speeds.items()}
+@dataclass(frozen=True)
+class Cost:
+    """What working off one item takes."""
+
+    wall_s: float
+    cpu_s: float
+
+
+def compare(sides: list[Queue], url: str, batch: int, *, items: int, runs: int) -> dict[str, Cost]:
+    """Return each side's medians."""
+    costs: dict[str, list[Cost]] = {side.name: [] for side in sides}
+    with psycopg.connect(url, autocommit=True) as admin:
+        for _ in range(runs):
+            for side in sides:
+                side.fill(items)
+                cpu, started = cpu_s(admin, side), time.monotonic()
+                side.work(items, batch)
+                wall = time.monotonic() - started
+                costs[side.name].append(Cost(wall / items, (cpu_s(admin, side) - cpu) / items))
+    return {
+        name: Cost(statistics.median(c.wall_s for c in all_), statistics.median(c.cpu_s for c in all_))
+        for name, all_ in costs.items()
+    }
+
+
+def cpu_s(admin: psycopg.Connection, side: Queue) -> float:
+    """Return the seconds of the processor that this program and a side's server processes took so far."""
+    backends = admin.execute(
+        "SELECT pid FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'",
+        [side.database],
+    ).fetchall()
+    nanoseconds = [int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) for (pid,) in backends]
+    return time.process_time() + sum(nanoseconds) / 1e9
 
 
 def claims_ms(url: str) -> list[float]:
@@ -283,12 +316,17 @@ def fill_at_once(
     )
 
 
-def row(commit: str, batch: int, speeds: dict[str, float], runs: int) -> str:
+def row(commit: str, batch: int, costs: dict[str, Cost], runs: int) -> str:
     """Return a row of the table."""
-    ours, *others = speeds.values()
-    cells = " | ".join(f"{speed:.0f}" for speed in speeds.values())
-    bare, workers = max(others[:2]), max(others[2:])
-    return f"| {head()} | {commit} | {batch} | {runs} | {cells} | {ours / bare:.1f} | {ours / workers:.1f} |"
+    ours, *others = costs.values()
+    cells = " | ".join(f"{1 / cost.wall_s:.0f} ({1e6 * cost.cpu_s:.0f})" for cost in costs.values())
+
+    def over(sides: list[Cost]) -> str:
+        wall = min(cost.wall_s for cost in sides) / ours.wall_s
+        return f"{wall:.1f} ({min(cost.cpu_s for cost in sides) / ours.cpu_s:.1f})"
+
+    bare, workers = over(others[:2]), over(others[2:])
+    return f"| {head()} | {commit} | {batch} | {runs} | {cells} | {bare} | {workers} |"
 
 
 def head() -> str:
