@@ -50,6 +50,12 @@ def gpu_runtime(cluster: Any, variables: Mapping[str, Any]) -> str:
     return gpus.runtime(as_cluster(cluster), name, variables.get(_LOOK), spec)
 
 
+def gpu_runtime_path(cluster: Any, variables: Mapping[str, Any]) -> str:
+    """Return where that runtime lies; empty where there is none."""
+    name, typed = variables["inventory_hostname"], as_cluster(cluster)
+    return gpus.runtime_path(typed, name, variables.get(_LOOK)) if gpu_runtime(cluster, variables) else ""
+
+
 def gpu_nodes(cluster: Any, found: Mapping[str, Any]) -> list[str]:
     """Return the machines whose pods share a GPU that works, except those that run no workers."""
     typed = as_cluster(cluster)
@@ -71,5 +77,6 @@ class FilterModule:
             "gpu_used": gpu_used,
             "gpu_toolkit_hosts": gpu_toolkit_hosts,
             "gpu_runtime": gpu_runtime,
+            "gpu_runtime_path": gpu_runtime_path,
             "gpu_nodes": gpu_nodes,
         }

@@ -61,3 +61,10 @@ def runtime(
     if spec and "problem" in spec:
         return "" if spec["problem"] else RUNTIME
     return RUNTIME if looked["toolkit"] else ""
+
+
+def runtime_path(cluster: Cluster, name: str, look: Mapping[str, Any] | None) -> str:
+    """Return where the container runtime of a machine with a GPU lies once it has its toolkit."""
+    looked = found(look)
+    place = OURS if toolkit_wanted(cluster, name, look) else looked["toolkit"] if looked else ""
+    return f"{place}/nvidia-container-runtime" if place else ""

@@ -134,8 +134,20 @@ def _over(found: Object) -> bool:
 
 
 def _result(api: Api, path: str, found: Object) -> dict[str, Any]:
-    ran = found.get("status", {}).get("phase") in _ENDED
-    return result(found, api.raw("GET", f"{path}/log").decode("utf-8", "replace") if ran else "")
+    if found.get("status", {}).get("phase") in _ENDED:
+        return result(found, api.raw("GET", f"{path}/log").decode("utf-8", "replace"))
+    told = result(found, "")
+    warning = _last_warning(api, found)
+    return told | {"problem": f"{told['problem']} ({warning})" if warning else told["problem"]}
+
+
+def _last_warning(api: Api, found: Object) -> str:
+    """Return what Kubernetes said last of a pod, such as that its sandbox can't be made."""
+    meta = found["metadata"]
+    selector = f"involvedObject.name={meta['name']},type=Warning"
+    events = api.list("v1", "Event", meta["namespace"], fieldSelector=selector)
+    last = max(events, key=lambda event: event.get("lastTimestamp") or "", default={})
+    return " ".join(str(last.get("message", "")).split())
 
 
 def _path(api: Api, one: Object) -> str:

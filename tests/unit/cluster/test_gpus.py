@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from filter_plugins.nodes import gpu_nodes, gpu_runtime, gpu_toolkit_hosts, gpu_used
+from filter_plugins.nodes import gpu_nodes, gpu_runtime, gpu_runtime_path, gpu_toolkit_hosts, gpu_used
 from tests.unit.cluster.conftest import GOOD, Load
 
 WORKER = "  filter: {replicas: 1, schedule_on: gpu, hf_token: true}\n"
@@ -88,3 +88,19 @@ def test_a_machine_that_only_stores_computes_nothing(load: Load) -> None:
     cluster = load(GOOD.replace("role: master,", "role: master, gpu: true,")).plain()
     cluster["nodes"]["one"]["storage_only"] = True
     assert gpu_nodes(cluster, {"one": machine("one", ADDRESS, toolkit=OURS)}) == []
+
+
+@pytest.mark.parametrize(
+    ("toolkit", "ran", "path"),
+    [
+        ("", True, f"{OURS}/nvidia-container-runtime"),
+        (OURS, False, f"{OURS}/nvidia-container-runtime"),
+        (THEIRS, True, f"{THEIRS}/nvidia-container-runtime"),
+        ("", False, ""),
+    ],
+)
+def test_k3s_is_told_where_the_runtime_lies_so_that_it_notices_a_move(
+    load: Load, toolkit: str, ran: bool, path: str
+) -> None:
+    more: dict[str, Any] = {"nvidia_spec": {"problem": ""}} if ran else {}
+    assert gpu_runtime_path(load(GOOD).plain(), machine("one", ADDRESS, toolkit=toolkit, **more)) == path

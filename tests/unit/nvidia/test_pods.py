@@ -10,6 +10,7 @@ import pytest
 from miner_cluster.kube import gpus
 from miner_cluster.kube.api import Object
 from miner_cluster.kube.waiting import Wait
+from tests.unit.kube.conftest import obj
 from tests.unit.kube.fake_api import FakeApi
 
 FOUND = [{"name": "H100", "memory_bytes": 80 << 30}]
@@ -68,6 +69,15 @@ def test_what_no_waiting_mends_is_not_waited_for() -> None:
     found = gpus.check(api, [pod("a")], wait_s=1000, waiting=waiting)
     assert found["a"]["problem"] == "ErrImageNeverPull: no image"
     assert waiting.waited_s < 20
+
+
+def test_a_pod_that_never_starts_says_what_kubernetes_said_of_it() -> None:
+    api = Kubelets({"a": waiting_for("ContainerCreating")})
+    for number, message in enumerate(["first", "fork/exec /usr/bin/nvidia-container-runtime: no such file"]):
+        event = obj("Event", f"e{number}", message=message, lastTimestamp=f"2026-11-26T06:0{number}:00Z")
+        api.objects[api.path(event)] = event
+    found = gpus.check(api, [pod("a")], wait_s=5, waiting=wait())
+    assert "ContainerCreating (fork/exec" in found["a"]["problem"]
 
 
 @pytest.mark.parametrize("log", ["", "no JSON"])
