@@ -66,5 +66,6 @@ def note_unpruned(connection: Connection, project: str, frameset: Frameset) -> N
 def delete_project(connection: Connection, project: str, videos: Sequence[str]) -> None:
     """Remove a project with all its results, and those of ``videos`` that nobody else has meanwhile."""
     with connection.transaction():
-        connection.execute(_SQL["delete_project"], {"project": project})
+        for query in ("hold_claims", "hold_leases", "delete_project"):
+            connection.execute(_SQL[query], {"project": project})
         connection.execute(_SQL["delete_videos"], {"videos": list(videos)})

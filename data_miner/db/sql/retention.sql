@@ -49,6 +49,17 @@ WHERE project = %(project)s AND video = %(video)s AND params_hash = %(params_has
 UPDATE frameset SET pruned_at = NULL
 WHERE project = %(project)s AND video = %(video)s AND params_hash = %(params_hash)s;
 
+-- name: hold_claims
+-- As deleting a project does, but before: no lease of it is added from now on.
+SELECT pg_advisory_xact_lock(7236002, hashtext(stage)) FROM (SELECT DISTINCT stage FROM lane ORDER BY stage) AS known;
+
+-- name: hold_leases
+-- Whoever is just settling tasks of the project locks their lease first, so that is what deleting it begins with:
+-- then neither waits for the other in a circle, and no result comes in between.
+SELECT FROM lease
+WHERE EXISTS (SELECT FROM unnest(tasks) AS one (task) JOIN task ON task.id = one.task WHERE project = %(project)s)
+ORDER BY token FOR UPDATE;
+
 -- name: delete_project
 DELETE FROM project WHERE name = %(project)s;
 

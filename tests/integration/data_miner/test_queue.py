@@ -177,6 +177,25 @@ def test_results_for_a_project_that_was_deleted_meanwhile_are_refused(db: Connec
     assert count(db, "lease") == 0
 
 
+def test_a_project_is_deleted_while_results_of_it_are_stored(
+    db: Connection, open_connection: Callable[[], Connection]
+) -> None:
+    add_items(db, 2)
+    (item,) = take(db, 1)
+    again = NewItem(project="p", stage=Stage.EXTRACT, key="v")
+    look = open_connection()
+    with ThreadPoolExecutor(1) as pool:
+        with db.transaction():
+            complete(db, [(item, Outcome())])
+            deletion = pool.submit(delete_project, open_connection(), "p", [])
+            while not look.execute("SELECT FROM pg_locks WHERE NOT granted").fetchall():
+                assert not deletion.done()
+            db.execute("UPDATE task SET attempts = attempts + 1")
+            enqueue(db, [again])
+        deletion.result()
+    assert count(db, "task") == count(db, "finished") == 0
+
+
 def test_completing_stores_result_acknowledgement_and_next_item_together(db: Connection) -> None:
     add_items(db, 1)
     (item,) = take(db)
