@@ -67,6 +67,32 @@ def gpu_nodes(cluster: Any, found: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def node_interface(node: Mapping[str, Any], look: Mapping[str, Any]) -> str:
+    """Return the interface that has a node's address; empty where nobody has looked, or none has it.
+
+    Args:
+        node: of cluster.nodes.
+        look: what preflight found on the machine.
+    """
+    addresses = look.get("facts", {}).get("addresses", [])
+    return next((str(one["interface"]) for one in addresses if one["address"] == node["ip"]), "")
+
+
+def servers_without_k3s(cluster: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """Return the servers on whose machines preflight has looked and found no k3s.
+
+    Args:
+        cluster: the variable ``cluster``.
+        found: the variables of each host.
+    """
+    looks = {
+        name: (found.get(name) or {}).get(_LOOK, {})
+        for name, node in cluster["nodes"].items()
+        if node["role"] == "server"
+    }
+    return [name for name, look in looks.items() if "facts" in look and not look["facts"]["k3s_units"]]
+
+
 class FilterModule:
     """What Ansible looks for."""
 
@@ -79,4 +105,6 @@ class FilterModule:
             "gpu_runtime": gpu_runtime,
             "gpu_runtime_path": gpu_runtime_path,
             "gpu_nodes": gpu_nodes,
+            "node_interface": node_interface,
+            "servers_without_k3s": servers_without_k3s,
         }

@@ -9,7 +9,9 @@ short_description: Drain and delete nodes that are no longer wanted
 description:
   - Finds nodes that were labelled here and are not named any more, drains them, unless they do not answer,
     and deletes them from the API. Budgets of disruptions are kept.
-  - Fails before anything is touched when one of them is a server, or still has a volume server.
+  - Fails before anything is touched when one of them still has a volume server, or is a server without which
+    too few would be left to decide. A server's vote is taken with its node, those of servers that do not
+    answer first.
 options:
   cluster:
     description: The variable C(cluster) of the inventory.
@@ -20,6 +22,11 @@ options:
     type: str
     choices: [absent, drained]
     default: absent
+  only:
+    description: Names of those that this is about; none means all.
+    type: list
+    elements: str
+    default: []
   wait_s:
     description: Seconds within which a node's pods must be gone.
     type: int
@@ -37,8 +44,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 gone:
-  description: The nodes, by name, with their addresses.
+  description: The nodes, by name, with their addresses; those that do not answer first.
   type: dict
+  returned: always
+servers:
+  description: Names of those among them that are servers.
+  type: list
+  elements: str
   returned: always
 """
 
@@ -47,14 +59,16 @@ from typing import Any
 
 from ansible.utils.display import Display
 
-from miner_cluster.cluster import as_cluster
-from miner_cluster.kube import node_removal
-from miner_cluster.kube.api import Api
+from miner_cluster.cluster import ROLE_LABEL, as_cluster
+from miner_cluster.kube import node_removal, servers
+from miner_cluster.kube.api import Api, KubeError, Object
+from miner_cluster.kube.rollout import ready
 from miner_cluster.kube.waiting import Wait
 
 ARGUMENTS: dict[str, Any] = {
     "cluster": {"type": "dict", "required": True},
     "state": {"type": "str", "choices": ["absent", "drained"], "default": "absent"},
+    "only": {"type": "list", "elements": "str", "default": []},
     "wait_s": {"type": "int", "default": 300},
 }
 
@@ -66,15 +80,50 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
         KubeError: one can't go, or the API refuses or does not answer.
     """
     cluster = as_cluster(params["cluster"])
-    api = Api(Path(cluster.state_dir) / "kubeconfig")
-    nodes = node_removal.gone(api, set(cluster.nodes))
+    kubeconfig = Path(cluster.state_dir) / "kubeconfig"
+    api = Api(kubeconfig)
+    nodes = sorted(node_removal.gone(api, set(cluster.nodes)), key=ready)
+    if params["only"]:
+        nodes = [node for node in nodes if node["metadata"]["name"] in params["only"]]
+    leaving = [node["metadata"]["name"] for node in nodes if _serves(node)]
     if not check:
         node_removal.refuse(api, nodes, cluster.seaweedfs.namespace)
+        if leaving:
+            refuse_servers(api, leaving, servers.ask(kubeconfig))
         for node in nodes:
-            node_removal.drain(api, node, Wait(Display().display), timeout_s=params["wait_s"])
+            waiting = Wait(Display().display)
+            node_removal.drain(api, node, waiting, timeout_s=params["wait_s"])
             if params["state"] == "absent":
-                node_removal.delete(api, node)
+                _delete(api, node, waiting, timeout_s=params["wait_s"])
     return {
         "changed": bool(nodes),
         "gone": {node["metadata"]["name"]: node_removal.address(node) for node in nodes},
+        "servers": leaving,
     }
+
+
+def refuse_servers(api: Api, leaving: list[str], readyz: servers.Ask) -> None:
+    """Check that servers can go.
+
+    Raises:
+        KubeError: the cluster's only one would go, or too few would be left to decide.
+    """
+    found = servers.members(api.list("v1", "Node"), readyz)
+    voting = {member.name for member in found}
+    if alone := [name for name in leaving if name not in voting]:
+        raise KubeError(
+            f"{', '.join(alone)} serves the cluster's API alone and is not in cluster_config.yaml any more; "
+            "nothing was removed. Put it back: the cluster ends with it"
+        )
+    servers.refuse_to_forget(found, leaving)
+
+
+def _delete(api: Api, node: Object, waiting: Wait, *, timeout_s: float) -> None:
+    if _serves(node):
+        servers.forget(api, node, waiting, timeout_s=timeout_s)
+    else:
+        node_removal.delete(api, node)
+
+
+def _serves(node: Object) -> bool:
+    return (node["metadata"].get("labels") or {}).get(ROLE_LABEL) == "server"

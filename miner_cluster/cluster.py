@@ -105,6 +105,10 @@ class Cluster(Resolved):
     state_dir: str
     namespace: str
     k3s_version: str
+    #: where agents and the controller reach the API
+    api_host: str
+    #: the address that keepalived moves between the servers
+    api_vip: str | None
     prometheus_namespace: str | None
     ssh: ResolvedSsh
     nodes: dict[str, ResolvedNode]
@@ -171,6 +175,8 @@ def resolve_cluster(
         state_dir=str(state_dir),
         namespace=file.cluster.namespace,
         k3s_version=file.cluster.k3s_version,
+        api_host=file.cluster.api_address or file.cluster.api_vip or _first_master(file),
+        api_vip=file.cluster.api_vip,
         prometheus_namespace=file.cluster.prometheus_namespace,
         ssh=ResolvedSsh(
             user=file.cluster.ssh.user, port=file.cluster.ssh.port, key=str(_key(file, state_dir))
@@ -197,6 +203,10 @@ def resolve_cluster(
 def as_cluster(data: Mapping[str, Any]) -> Cluster:
     """Return the typed cluster from the Ansible variable; Ansible's own kinds of text become plain ones."""
     return Cluster.model_validate_json(json.dumps(data))
+
+
+def _first_master(file: ClusterFile) -> str:
+    return next(node.ip for node in file.cluster.nodes.values() if node.role == "master")
 
 
 def _directory_name(config_file: Path) -> str:

@@ -84,6 +84,7 @@ def check(sections: Sections) -> list[Finding]:
     """Return everything that does not fit together."""
     return [
         *_servers(sections),
+        *_api_address(sections),
         *_addresses(sections),
         *_limits(sections),
         *_replication(sections),
@@ -160,6 +161,53 @@ def _servers(sections: Sections) -> Iterator[Finding]:
             )
 
 
+def _api_address(sections: Sections) -> Iterator[Finding]:
+    """One address for the API of several servers; the API of one has that server's."""
+    given = sections.cluster
+    if given is None or not sections.has_all("nodes"):
+        return
+    keys: tuple[tuple[str, str | None], ...] = (
+        ("api_vip", given.api_vip),
+        ("api_address", given.api_address),
+    )
+    set_keys = [key for key, value in keys if value]
+    masters = sum(node.role == "master" for node in sections.nodes.values())
+    if len(set_keys) > 1:
+        yield Finding(
+            path=("cluster", "api_address"),
+            message="api_vip is given too, and the API has one address",
+            hint="keep api_vip for an address that moves between masters, api_address for a load balancer",
+        )
+    elif set_keys and masters == 1:
+        yield Finding(
+            path=("cluster", set_keys[0]),
+            message="with one master the API has that one's address",
+            hint="remove it, or use 3 or 5 masters",
+        )
+    if given.api_vip:
+        yield from _vip(given.api_vip, sections)
+
+
+def _vip(vip: str, sections: Sections) -> Iterator[Finding]:
+    path: KeyPath = ("cluster", "api_vip")
+    owners = {node.ip: name for name, node in sections.nodes.items()}
+    if sections.lab and sections.lab.site_ip:
+        owners[sections.lab.site_ip] = "the lab's video site"
+    if vip in owners:
+        yield Finding(
+            path=path,
+            message=f"{vip} is the address of {owners[vip]}",
+            hint="use one that nothing has: it moves between the masters",
+        )
+    for what, network in K3S_NETWORKS.items():
+        if ip_address(vip) in network:
+            yield Finding(
+                path=path,
+                message=f"{vip} lies in the network of the {what}, {network}",
+                hint="use an address in the masters' own network",
+            )
+
+
 def _addresses(sections: Sections) -> Iterator[Finding]:
     first: dict[str, str] = {}
     for name, node in sections.nodes.items():
@@ -178,11 +226,14 @@ def _addresses(sections: Sections) -> Iterator[Finding]:
                     hint="use an address outside it",
                 )
     if sections.lab is not None:
-        yield from _lab_addresses(first, sections.lab.site_ip)
+        vip = sections.cluster.api_vip if sections.cluster else None
+        yield from _lab_addresses(first, vip, sections.lab.site_ip)
 
 
-def _lab_addresses(nodes: dict[str, str], site_ip: str | None) -> Iterator[Finding]:
+def _lab_addresses(nodes: dict[str, str], vip: str | None, site_ip: str | None) -> Iterator[Finding]:
     places: dict[str, KeyPath] = {ip: ("cluster", "nodes", name, "ip") for ip, name in nodes.items()}
+    if vip and vip not in nodes:
+        places[vip] = ("cluster", "api_vip")
     if site_ip in nodes:
         yield Finding(path=("lab", "site_ip"), message=f"is the address of {nodes[site_ip]}")
     elif site_ip:

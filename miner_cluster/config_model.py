@@ -10,6 +10,7 @@ from miner_cluster.value_types import (
     CpuRange,
     DataPath,
     DnsLabel,
+    HostAddress,
     ImageName,
     ImageReference,
     ImageTag,
@@ -77,6 +78,10 @@ class ClusterSection(Section):
     """Names the state directory. Unset: the name of the inventory's directory."""
     namespace: Namespace = "data-miner"
     k3s_version: K3sVersion = "v1.31.0+k3s1"
+    api_vip: Ipv4 | None = None
+    """With several masters: a free address in their network; keepalived gives it to one that is well."""
+    api_address: HostAddress | None = None
+    """With several masters, instead of api_vip: your load balancer, which passes port 6443 on to them."""
     prometheus_namespace: Namespace | None = None
     """Whose pods may read /metrics of workers and volume servers. Unset: nobody; volume servers have none."""
     ssh: Ssh = Ssh()

@@ -31,6 +31,7 @@ _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?/)?"
 _REPOSITORY = re.compile(rf"{_HOST}{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_HOST_PART = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -147,6 +148,15 @@ K3sVersion = Annotated[
     str,
     AfterValidator(
         _matching(re.compile(r"v[0-9]+\.[0-9]+\.[0-9]+\+k3s[0-9]+"), "a k3s release such as v1.31.0+k3s1")
+    ),
+]
+HostAddress = Annotated[
+    str,
+    AfterValidator(
+        _matching(
+            re.compile(rf"(?=.{{1,253}}$){_HOST_PART}(?:\.{_HOST_PART})*"),
+            "a host name or an IPv4 address, without https:// and port",
+        )
     ),
 ]
 User = Annotated[

@@ -83,20 +83,20 @@ def site_command(kubeconfig: Path) -> str:
 
 
 class Api:
-    """Connection to the API server of a kubeconfig.
+    """Connection to the API server of a kubeconfig, or to another one of its cluster.
 
     Raises:
         KubeError: there is no kubeconfig, it can't be read, or nobody answers.
     """
 
-    def __init__(self, kubeconfig: Path, *, timeout_s: float = 30) -> None:
+    def __init__(self, kubeconfig: Path, *, server: str | None = None, timeout_s: float = 30) -> None:
         if not kubeconfig.exists():
             raise KubeError(
                 f"There is no cluster yet ({kubeconfig} does not exist); run: {site_command(kubeconfig)}"
             )
         cluster, user = _current(kubeconfig)
-        url = urllib.parse.urlsplit(str(cluster["server"]))
-        self.server = str(cluster["server"])
+        self.server = server or str(cluster["server"])
+        url = urllib.parse.urlsplit(self.server)
         self._connection = http.client.HTTPSConnection(
             url.hostname or "", url.port or 443, timeout=timeout_s, context=_tls(cluster, user, kubeconfig)
         )

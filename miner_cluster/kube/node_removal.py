@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from http import HTTPStatus
 
-from miner_cluster.cluster import ROLE_LABEL
 from miner_cluster.kube.api import NOT_FOUND, Api, ApiError, KubeError, Object
 from miner_cluster.kube.node_labels import ANNOTATION, MERGE_PATCH
 from miner_cluster.kube.rollout import ready
@@ -33,15 +32,10 @@ def refuse(api: Api, nodes: Sequence[Object], storage: str) -> None:
         storage: the namespace of the shared storage.
 
     Raises:
-        KubeError: one is a server, or its volume server is still there.
+        KubeError: the volume server of one is still there.
     """
     for node in nodes:
         name = node["metadata"]["name"]
-        if (node["metadata"].get("labels") or {}).get(ROLE_LABEL) == "server":
-            raise KubeError(
-                f"{name} serves the cluster's API and is not in cluster_config.yaml any more; nothing was "
-                "removed. Put it back: taking a server out is not supported"
-            )
         if _exists(api, api.resource("apps/v1", "StatefulSet").path(storage, f"volume-{name}")):
             raise KubeError(
                 f"{name} is not in cluster_config.yaml any more and still has its volume server; run: "

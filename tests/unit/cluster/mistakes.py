@@ -117,6 +117,12 @@ MISTAKES = [
     # machines
     Mistake("role: master", "role: worker", "cluster.nodes", "no node has role master", "nodes:"),
     Mistake("role: worker, disk", "role: master, disk", "cluster.nodes.two.role", "use 1, 3 or 5 masters"),
+    Mistake(NAME, NAME + "  api_vip: 192.0.2.9\n", "cluster.api_vip", "use 3 or 5 masters", "api_vip"),
+    Mistake(NAME, NAME + "  api_address: lb.example\n", "cluster.api_address", "use 3 or 5", "api_address"),
+    Mistake(
+        NAME, NAME + "  api_address: https://lb\n", "cluster.api_address", "without https", "api_address"
+    ),
+    Mistake(NAME, NAME + "  api_vip: lb.example\n", "cluster.api_vip", "IPv4", "api_vip"),
     Mistake("192.0.2.2", "192.0.2.1", "cluster.nodes.two.ip", "is the address of one too"),
     Mistake("192.0.2.2", "192.0.2.256", "cluster.nodes.two.ip", "IPv4"),
     Mistake("192.0.2.2", "2001:db8::1", "cluster.nodes.two.ip", "IPv6"),

@@ -1,0 +1,127 @@
+#!/usr/bin/python
+"""Ansible module: whether a server may be touched, and votes of servers that will not come back."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kube_quorum
+short_description: Ask whether a server may be restarted, and take the votes of lost ones
+description:
+  - Servers share a database, etcd, that decides by majority. Asks every server that has a vote, at its own
+    address, whether it is well, and says why another one must not be restarted now.
+  - A server of O(forget) that is not well is deleted from the API, by which k3s takes its vote; refused, with
+    the numbers, where too few others are well.
+  - Where no server answers there is nothing to keep, and nothing is held or taken.
+options:
+  cluster:
+    description: The variable C(cluster) of the inventory.
+    type: dict
+    required: true
+  server:
+    description: Name of the one that is to be touched.
+    type: str
+    default: ""
+  forget:
+    description: Names of servers that will not come back with their data.
+    type: list
+    elements: str
+    default: []
+  wait_s:
+    description: >-
+      Seconds within which the others may become well, and a vote must be taken. Check mode does not wait.
+    type: int
+    default: 30
+attributes:
+  check_mode: {support: full}
+author: [data-miner]
+"""
+
+EXAMPLES = r"""
+- name: Ask the other servers
+  kube_quorum:
+    cluster: "{{ cluster }}"
+    server: "{{ inventory_hostname }}"
+  register: quorum
+"""
+
+RETURN = r"""
+hold:
+  description: Why O(server) must not be restarted now; empty where it may be.
+  type: str
+  returned: always
+forgotten:
+  description: Servers whose vote was taken.
+  type: list
+  elements: str
+  returned: always
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ansible.utils.display import Display
+
+from miner_cluster.cluster import Cluster, as_cluster
+from miner_cluster.kube import servers
+from miner_cluster.kube.api import Api, KubeError, Object
+from miner_cluster.kube.waiting import Wait
+
+ARGUMENTS: dict[str, Any] = {
+    "cluster": {"type": "dict", "required": True},
+    "server": {"type": "str", "default": ""},
+    "forget": {"type": "list", "elements": "str", "default": []},
+    "wait_s": {"type": "int", "default": 30},
+}
+
+
+def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
+    """Return what the module returns.
+
+    Raises:
+        KubeError: a vote can't be taken, or the API refuses.
+    """
+    cluster = as_cluster(params["cluster"])
+    kubeconfig = Path(cluster.state_dir) / "kubeconfig"
+    readyz = servers.ask(kubeconfig)
+    api = _reach(cluster, kubeconfig, readyz)
+    if api is None:
+        return {"changed": False, "hold": "", "forgotten": []}
+    wait_s = 0 if check else params["wait_s"]
+    forgotten = _forget(api, set(params["forget"]), readyz, wait_s=wait_s, check=check)
+    hold = _hold(api, params["server"], readyz, wait_s=wait_s)
+    return {"changed": bool(forgotten), "hold": hold, "forgotten": forgotten}
+
+
+def _reach(cluster: Cluster, kubeconfig: Path, readyz: servers.Ask) -> Api | None:
+    if not kubeconfig.exists():
+        return None
+    return servers.reach(kubeconfig, [cluster.nodes[name].ip for name in cluster.servers], readyz)
+
+
+def _forget(api: Api, names: set[str], readyz: servers.Ask, *, wait_s: float, check: bool) -> list[str]:
+    if not names:
+        return []
+    nodes: dict[str, Object] = {node["metadata"]["name"]: node for node in api.list("v1", "Node")}
+    found = servers.members(nodes.values(), readyz)
+    leaving = servers.in_order(found, names)
+    if not leaving:
+        return []
+    if well := [member.name for member in leaving if not member.problem]:
+        raise KubeError(
+            f"{', '.join(well)} is well and not lost; nothing was removed. To have it leave, take it out "
+            "of cluster_config.yaml and run: ansible-playbook site.yml"
+        )
+    servers.refuse_to_forget(found, [member.name for member in leaving])
+    for member in [] if check else leaving:
+        servers.forget(api, nodes[member.name], Wait(Display().display), timeout_s=wait_s)
+    return [member.name for member in leaving]
+
+
+def _hold(api: Api, server: str, readyz: servers.Ask, *, wait_s: float) -> str:
+    """Return why a server must not be restarted, once the others have had time to become well."""
+    waiting = Wait(Display().display)
+    while True:
+        why = servers.hold(servers.members(api.list("v1", "Node"), readyz), server) if server else ""
+        if not why or waiting.waited_s >= wait_s:
+            return why
+        waiting.again(str, why, poll_s=servers.POLL_S)
