@@ -7,6 +7,7 @@ takes the vote from a node that is deleted.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,10 +43,16 @@ def ask(kubeconfig: Path) -> Ask:
         try:
             Api(kubeconfig, server=f"https://{host}:{API_PORT}", timeout_s=ANSWER_S).raw("GET", "/readyz")
         except KubeError as error:
-            return f"its API is not ready ({str(error).split(';', maxsplit=1)[0]})"
+            return f"its API is not ready ({unready(str(error))})"
         return ""
 
     return readyz
+
+
+def unready(message: str) -> str:
+    """Return what is wrong in few words: the checks that failed, where the API server lists them."""
+    failed = re.findall(r"^\[-\](\S+)", message, re.MULTILINE)
+    return f"failed checks: {', '.join(failed)}" if failed else message.split(";", maxsplit=1)[0]
 
 
 def reach(kubeconfig: Path, addresses: Iterable[str], readyz: Ask) -> Api | None:

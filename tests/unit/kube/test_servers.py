@@ -23,6 +23,7 @@ from miner_cluster.kube.servers import (
     members,
     reach,
     refuse_to_forget,
+    unready,
 )
 from miner_cluster.kube.waiting import Wait
 from tests.unit.kube.conftest import obj
@@ -40,6 +41,17 @@ def server(name: str, *, ready: bool = True, voter: bool = True, **metadata: Any
     made["metadata"]["labels"] = {MEMBER_LABEL: "true"}
     made["metadata"].update(metadata)
     return made
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ("HTTP 500: [+]ping ok\n[-]etcd failed: reason withheld\n[-]log failed", "failed checks: etcd, log"),
+        ("The API at s1 does not answer (refused); look at it", "The API at s1 does not answer (refused)"),
+    ],
+)
+def test_what_is_wrong_with_a_server_fits_a_line(message: str, words: str) -> None:
+    assert unready(message) == words
 
 
 def member(name: str, problem: str = "") -> Member:
