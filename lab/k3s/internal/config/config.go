@@ -30,7 +30,7 @@ type Config struct {
 
 	Token      string // as given: a secret, a full K10 token, or "" for one the server makes
 	AgentToken string
-	ServerURL  string // agents: the server to join
+	ServerURL  string // the server to join; a server without one makes or keeps a cluster
 
 	BindAddress      string
 	AdvertiseAddress string
@@ -181,8 +181,8 @@ func build(role Role, all values) (*Config, error) {
 	b.network(c)
 	b.disabled()
 	b.choice("flannel-backend", "vxlan", "host-gw")
-	if role == Agent && c.Token == "" {
-		b.fail("token", "is missing: an agent needs the server's token, found there in %s/server/node-token", dataDir)
+	if c.ServerURL != "" && c.Token == "" {
+		b.fail("token", "is missing: who joins a server needs its token, found there in %s/server/node-token", dataDir)
 	}
 	for _, name := range sorted(all) {
 		if reason := find(name).ignored; reason != "" {
@@ -270,9 +270,6 @@ func (b *builder) serverURL(role Role) string {
 			b.fail("server", "is missing: an agent needs the server's address, as in https://192.0.2.10:6443")
 		}
 		return ""
-	}
-	if role == Server {
-		b.fail("server", "is not supported on a server by this stand-in for k3s: a cluster here has one server")
 	}
 	parsed, err := url.Parse(given)
 	if err != nil || parsed.Scheme != "https" || parsed.Host == "" {
@@ -386,6 +383,11 @@ func (b *builder) choice(name string, choices ...string) {
 	if given := b.text(name, choices[0]); !slices.Contains(choices, given) {
 		b.fail(name, "%q is not supported by this stand-in for k3s; it takes %s", given, strings.Join(choices, ", "))
 	}
+}
+
+// Clustered says whether this server's etcd has, or may get, members on other servers.
+func (c *Config) Clustered() bool {
+	return c.Role == Server && (c.ClusterInit || c.ServerURL != "")
 }
 
 // Path joins the data directory and parts of a path below it.

@@ -101,7 +101,7 @@ func TestProblemsNameFileLineAndRemedy(t *testing.T) {
 		"overlap":           {Server, server + "cluster-cidr: 10.43.0.0/17\n", []string{"config.yaml:2", "overlaps service-cidr"}},
 		"own address":       {Server, server + "cluster-cidr: 192.0.2.0/24\n", []string{"config.yaml:2", "own address 192.0.2.10"}},
 		"other datastore":   {Server, server + "datastore-endpoint: mysql://x\n", []string{"config.yaml:2", "not supported", "remove the key"}},
-		"second server":     {Server, server + "server: https://192.0.2.9\n", []string{"config.yaml:2", "one server"}},
+		"no server token":   {Server, server + "server: https://192.0.2.9\n", []string{"token is missing", "node-token"}},
 		"unknown component": {Server, server + "disable: [trafik]\n", []string{"config.yaml:2", `"trafik"`, "traefik"}},
 		"no truth value":    {Server, server + "cluster-init: maybe\n", []string{"config.yaml:2", "true or false"}},
 		"taint":             {Server, server + "node-taint: [a=b]\n", []string{"config.yaml:2", `"a=b"`, "NoSchedule"}},
@@ -129,6 +129,20 @@ func TestProblemsNameFileLineAndRemedy(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestServersShareTheirDatabaseWhenAskedTo(t *testing.T) {
+	for text, shared := range map[string]bool{
+		"": false, "cluster-init: true\n": true, "server: https://192.0.2.9\ntoken: x\n": true,
+	} {
+		if c := mustLoad(t, Server, map[string]string{"config.yaml": "node-ip: 192.0.2.10\n" + text}, nil, nil); c.Clustered() != shared {
+			t.Errorf("%q: %v", text, c.Clustered())
+		}
+	}
+	agent := "node-ip: 192.0.2.11\nserver: https://192.0.2.9\ntoken: x\n"
+	if mustLoad(t, Agent, map[string]string{"config.yaml": agent}, nil, nil).Clustered() {
+		t.Error("an agent has no database")
 	}
 }
 

@@ -53,7 +53,7 @@ func (p *Plane) makeCertificates() error {
 		{clients, adminClient, pki.Subject{Name: "system:admin", Groups: []string{"system:masters"}}},
 		{clients, managerClient, pki.Subject{Name: "system:kube-controller-manager"}},
 		{clients, schedulerCert, pki.Subject{Name: "system:kube-scheduler"}},
-		{database, etcdServing, pki.Subject{Name: "etcd-server", Hosts: []string{"localhost", loopback}, Peer: true}},
+		{database, etcdServing, pki.Subject{Name: "etcd-server", Hosts: p.databaseHosts(), Peer: true}},
 		{database, etcdClientCert, pki.Subject{Name: "etcd-client"}},
 	} {
 		if err := one.authority.Ensure(p.tls(one.name), one.subject); err != nil {

@@ -1,11 +1,15 @@
 package controlplane
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 
 	"k3s/internal/config"
 	"k3s/internal/token"
@@ -149,6 +153,85 @@ func TestManifestsHoldTheSettings(t *testing.T) {
 	}
 	if count["ClusterRoleBinding"] != 3 || count["RuntimeClass"] != 3 || count["Deployment"] != 1 {
 		t.Error(count)
+	}
+}
+
+// database reads what the database's program is told.
+func database(t *testing.T, p *Plane, entry *enrolment) map[string]any {
+	t.Helper()
+	if _, err := p.etcd(entry); err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(p.path("db", "etcd.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var settings map[string]any
+	if err := json.Unmarshal(content, &settings); err != nil {
+		t.Fatal(err)
+	}
+	return settings
+}
+
+func TestTheDatabaseOfOneServerIsReachedFromThereOnly(t *testing.T) {
+	p := plane(t)
+	settings := database(t, p, nil)
+	for name, value := range settings {
+		if text, ok := value.(string); ok && strings.Contains(text, "192.0.2.10") {
+			t.Errorf("%s: %s", name, text)
+		}
+	}
+	if settings["name"] != "server" || slices.Contains(p.databaseHosts(), "192.0.2.10") {
+		t.Error(settings, p.databaseHosts())
+	}
+}
+
+func TestServersFindEachOthersDatabase(t *testing.T) {
+	p := plane(t)
+	p.config.Role, p.config.ClusterInit = config.Server, true
+	settings := database(t, p, nil)
+	for name, value := range map[string]string{
+		"listen-client-urls":          "https://127.0.0.1:2379,https://192.0.2.10:2379",
+		"advertise-client-urls":       "https://192.0.2.10:2379",
+		"initial-advertise-peer-urls": "https://192.0.2.10:2380",
+	} {
+		if settings[name] != value {
+			t.Errorf("%s: %v", name, settings[name])
+		}
+	}
+	if !slices.Contains(p.databaseHosts(), "192.0.2.10") || settings["initial-cluster-state"] != nil {
+		t.Error(p.databaseHosts(), settings)
+	}
+	if again := database(t, p, nil); again["name"] != settings["name"] || settings["name"] == "server" {
+		t.Error(settings["name"], again["name"])
+	}
+}
+
+func TestAJoiningMemberIsToldOfTheOthers(t *testing.T) {
+	members := []*etcdserverpb.Member{
+		{ID: 1, Name: "one-0001", PeerURLs: []string{"https://192.0.2.10:2380"}},
+		{ID: 2, PeerURLs: []string{"https://192.0.2.11:2380"}},
+	}
+	all := initialCluster(members, 2, "two-0002")
+	if all != "one-0001=https://192.0.2.10:2380,two-0002=https://192.0.2.11:2380" {
+		t.Error(all)
+	}
+	p := plane(t)
+	p.config.Role, p.config.ServerURL = config.Server, "https://192.0.2.10:6443"
+	settings := database(t, p, &enrolment{Cluster: all})
+	if settings["initial-cluster"] != all || settings["initial-cluster-state"] != "existing" {
+		t.Error(settings)
+	}
+}
+
+func TestOneOfSeveralServersDecidesAtATime(t *testing.T) {
+	p := plane(t)
+	for _, shared := range []bool{false, true} {
+		p.config.Role, p.config.ClusterInit = config.Server, shared
+		flag := "--leader-elect=" + strconv.FormatBool(shared)
+		if !slices.Contains(p.controllerManager().Args, flag) || !slices.Contains(p.scheduler().Args, flag) {
+			t.Errorf("not %s", flag)
+		}
 	}
 }
 

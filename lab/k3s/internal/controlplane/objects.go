@@ -131,19 +131,19 @@ func (p *Plane) LabelNode(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	labels := map[string]string{
+	metadata := map[string]any{"labels": map[string]string{
 		"node-role.kubernetes.io/control-plane": "true",
 		"node-role.kubernetes.io/master":        "true",
+	}}
+	if p.config.Clustered() {
+		metadata = p.memberMetadata()
 	}
-	if p.config.ClusterInit {
-		labels["node-role.kubernetes.io/etcd"] = "true"
-	}
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"labels": labels}})
+	patch, err := json.Marshal(map[string]any{"metadata": metadata})
 	if err != nil {
 		return err
 	}
 	for {
-		_, err := client.CoreV1().Nodes().Patch(ctx, p.config.NodeName, types.MergePatchType, patch, metav1.PatchOptions{})
+		_, err := client.CoreV1().Nodes().Patch(ctx, p.config.NodeName, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
 		if err == nil || !apierrors.IsNotFound(err) {
 			return err
 		}

@@ -35,6 +35,7 @@ const (
 type Plane struct {
 	config *config.Config
 	self   string // path of this program
+	seed   string // client URL of the database that this server joins; empty before and unless it does
 }
 
 // New prepares nothing yet.
@@ -45,10 +46,10 @@ func New(c *config.Config, self string) *Plane {
 // Ports are the addresses that must be free.
 func (p *Plane) Ports() []string {
 	ports := []string{net.JoinHostPort(p.config.BindAddress, strconv.Itoa(p.config.Port))}
-	for _, port := range []int{etcdClientPort, etcdPeerPort, managerPort, schedulerPort} {
+	for _, port := range []int{etcdClientPort, managerPort, schedulerPort} {
 		ports = append(ports, net.JoinHostPort(loopback, strconv.Itoa(port)))
 	}
-	return ports
+	return append(ports, net.JoinHostPort(p.databaseHost(), strconv.Itoa(etcdPeerPort)))
 }
 
 // LocalURL is how programs of this machine reach the API server.
@@ -74,6 +75,9 @@ func (p *Plane) adminKubeconfig() string {
 
 // Start makes the files that are missing, starts the control plane's programs and waits for the API server.
 func (p *Plane) Start(ctx context.Context, group *process.Group) error {
+	if err := p.fetchShared(ctx); err != nil {
+		return err
+	}
 	if err := p.makeCertificates(); err != nil {
 		return err
 	}
@@ -83,12 +87,7 @@ func (p *Plane) Start(ctx context.Context, group *process.Group) error {
 	if err := p.writeJoinSettings(); err != nil {
 		return err
 	}
-	etcd, err := p.etcd()
-	if err != nil {
-		return err
-	}
-	group.Start(etcd)
-	if err := awaitPort(ctx, net.JoinHostPort(loopback, strconv.Itoa(etcdClientPort))); err != nil {
+	if err := p.startDatabase(ctx, group); err != nil {
 		return err
 	}
 	group.Start(p.apiServer())

@@ -1,12 +1,9 @@
 package controlplane
 
 import (
-	"encoding/json"
 	"fmt"
-	"net"
 	"strconv"
 
-	"k3s/internal/files"
 	"k3s/internal/process"
 )
 
@@ -26,40 +23,6 @@ func dashed(given []string) []string {
 		flags = append(flags, "--"+item)
 	}
 	return flags
-}
-
-// etcd has one member that only this machine reaches.
-func (p *Plane) etcd() (process.Program, error) {
-	client := "https://" + net.JoinHostPort(loopback, strconv.Itoa(etcdClientPort))
-	peer := "https://" + net.JoinHostPort(loopback, strconv.Itoa(etcdPeerPort))
-	security := map[string]any{
-		"cert-file":        p.tls(etcdServing) + ".crt",
-		"key-file":         p.tls(etcdServing) + ".key",
-		"trusted-ca-file":  p.tls(etcdCA) + ".crt",
-		"client-cert-auth": true,
-	}
-	settings := map[string]any{
-		"name":                        "server",
-		"data-dir":                    p.path("db", "etcd"),
-		"listen-client-urls":          client,
-		"advertise-client-urls":       client,
-		"listen-peer-urls":            peer,
-		"initial-advertise-peer-urls": peer,
-		"initial-cluster":             "server=" + peer,
-		"client-transport-security":   security,
-		"peer-transport-security":     security,
-		"logger":                      "zap",
-		"log-level":                   "warn",
-	}
-	content, err := json.MarshalIndent(settings, "", "  ") // etcd reads YAML, of which JSON is a part
-	if err != nil {
-		return process.Program{}, err
-	}
-	file := p.path("db", "etcd.yaml")
-	if _, err := files.Write(file, content, 0o600); err != nil {
-		return process.Program{}, err
-	}
-	return process.Program{Name: "etcd", Path: p.self, Args: []string{"etcd", "--config-file=" + file}}, nil
 }
 
 func (p *Plane) apiServer() process.Program {
@@ -116,7 +79,7 @@ func (p *Plane) controllerManager() process.Program {
 		"--cluster-cidr=" + c.ClusterCIDR,
 		"--service-cluster-ip-range=" + c.ServiceCIDR,
 		"--configure-cloud-routes=false",
-		"--leader-elect=false",
+		"--leader-elect=" + strconv.FormatBool(c.Clustered()),
 		"--profiling=false",
 	}, c.ControllerArgs)
 }
@@ -129,7 +92,7 @@ func (p *Plane) scheduler() process.Program {
 		"--authorization-kubeconfig=" + kubeconfig,
 		"--bind-address=" + loopback,
 		"--secure-port=" + strconv.Itoa(schedulerPort),
-		"--leader-elect=false",
+		"--leader-elect=" + strconv.FormatBool(p.config.Clustered()),
 		"--profiling=false",
 	}, p.config.SchedulerArgs)
 }

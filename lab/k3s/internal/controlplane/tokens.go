@@ -93,7 +93,11 @@ func (p *Plane) writeJoinSettings() error {
 	settings := join.Settings{
 		TLSDir:      p.path("tls"),
 		SecretFiles: []string{p.path(tokenFile), p.path(agentTokenFile)},
+		ServerFile:  p.path(tokenFile),
 		Cluster:     p.Cluster(),
+	}
+	if p.config.Clustered() {
+		settings.Etcd = p.databaseURL(p.databaseHost(), etcdClientPort)
 	}
 	content, err := json.MarshalIndent(settings, "", "  ")
 	if err != nil {

@@ -47,27 +47,49 @@ const (
 // Join gets the node's certificates, retrying until the server answers. A node that has joined before goes on
 // with what it has when the server is away, so that its pods start again.
 func Join(ctx context.Context, node Node, log func(format string, args ...any)) (Cluster, error) {
+	var cluster Cluster
+	err := insist(ctx, node.Server, log, func() error {
+		var err error
+		if cluster, err = joinOnce(ctx, node); err == nil || final(ctx, err) {
+			return err
+		}
+		again, ok := kept(node.Dir)
+		if !ok {
+			return err
+		}
+		log("server %s does not answer (%v): going on with the certificates of the last start", node.Server, err)
+		cluster = again
+		return nil
+	})
+	return cluster, err
+}
+
+// final says whether trying again is of no use.
+func final(ctx context.Context, err error) bool {
+	var refused *RefusedError
+	return errors.As(err, &refused) || ctx.Err() != nil
+}
+
+// insist asks a server until it answers, and says once what it waits for.
+func insist(ctx context.Context, server string, log func(format string, args ...any), ask func() error) error {
 	told := ""
 	for {
-		cluster, err := joinOnce(ctx, node)
-		var refused *RefusedError
+		err := ask()
 		switch {
-		case err == nil, errors.As(err, &refused):
-			return cluster, err
+		case err == nil:
+			return nil
 		case ctx.Err() != nil:
-			return Cluster{}, ctx.Err()
-		}
-		if cluster, ok := kept(node.Dir); ok {
-			log("server %s does not answer (%v): going on with the certificates of the last start", node.Server, err)
-			return cluster, nil
+			return ctx.Err()
+		case final(ctx, err):
+			return err
 		}
 		if err.Error() != told {
 			told = err.Error()
-			log("waiting for the server %s: %v", node.Server, err)
+			log("waiting for the server %s: %v", server, err)
 		}
 		select {
 		case <-ctx.Done():
-			return Cluster{}, ctx.Err()
+			return ctx.Err()
 		case <-time.After(retryPause):
 		}
 	}
@@ -76,7 +98,7 @@ func Join(ctx context.Context, node Node, log func(format string, args ...any)) 
 func joinOnce(ctx context.Context, node Node) (Cluster, error) {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
-	ca, err := fetchCA(ctx, node)
+	ca, err := fetchCA(ctx, node.Server, node.Token)
 	if err != nil {
 		return Cluster{}, err
 	}
@@ -97,12 +119,12 @@ func joinOnce(ctx context.Context, node Node) (Cluster, error) {
 }
 
 // fetchCA gets the server's CA and checks it against the token before anything secret is sent.
-func fetchCA(ctx context.Context, node Node) ([]byte, error) {
+func fetchCA(ctx context.Context, server string, given token.Token) ([]byte, error) {
 	unverified := &http.Client{Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // the token's hash is what verifies the answer
 	}}
 	defer unverified.CloseIdleConnections()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, node.Server+pathCACerts, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, server+pathCACerts, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -111,22 +133,16 @@ func fetchCA(ctx context.Context, node Node) ([]byte, error) {
 		return nil, err
 	}
 	if status != http.StatusOK {
-		return nil, fmt.Errorf("%s%s answered %d", node.Server, pathCACerts, status)
+		return nil, fmt.Errorf("%s%s answered %d", server, pathCACerts, status)
 	}
-	if have := token.Hash(ca); node.Token.CAHash != "" && node.Token.CAHash != have {
+	if have := token.Hash(ca); given.CAHash != "" && given.CAHash != have {
 		return nil, refuse("the CA of %s is not the one the token names: the token says %.16s…, the server has %.16s…; "+
-			"use the token in the server's node-token file", node.Server, node.Token.CAHash, have)
+			"use the token in the server's node-token file", server, given.CAHash, have)
 	}
 	return ca, nil
 }
 
 func send(ctx context.Context, node Node, ca []byte, request Request) (Response, error) {
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(ca) {
-		return Response{}, fmt.Errorf("%s%s sent no certificate", node.Server, pathCACerts)
-	}
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
-	defer client.CloseIdleConnections()
 	body, err := json.Marshal(request)
 	if err != nil {
 		return Response{}, err
@@ -136,22 +152,33 @@ func send(ctx context.Context, node Node, ca []byte, request Request) (Response,
 		return Response{}, err
 	}
 	post.SetBasicAuth(token.NodeUser, node.Token.Secret)
-	answer, status, err := read(client, post)
+	var response Response
+	return response, trusted(node.Server, ca, post, &response)
+}
+
+// trusted sends a request to a server of this authority and reads what it answers.
+func trusted(server string, ca []byte, request *http.Request, into any) error {
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(ca) {
+		return fmt.Errorf("%s%s sent no certificate", server, pathCACerts)
+	}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
+	defer client.CloseIdleConnections()
+	answer, status, err := read(client, request)
 	var untrusted *tls.CertificateVerificationError
 	switch {
 	case errors.As(err, &untrusted):
-		return Response{}, refuse("%s: %v; add the address to the server's tls-san", node.Server, untrusted)
+		return refuse("%s: %v; add the address to the server's tls-san", server, untrusted)
 	case err != nil:
-		return Response{}, err
+		return err
 	case status == http.StatusUnauthorized:
-		return Response{}, refuse("%s refused the token: it is not this cluster's; use the one in the server's node-token file", node.Server)
+		return refuse("%s refused the token: it is not this cluster's; use the one in the server's node-token file", server)
 	case status == http.StatusBadRequest:
-		return Response{}, refuse("%s refused this node: %s", node.Server, strings.TrimSpace(string(answer)))
+		return refuse("%s refused this node: %s", server, strings.TrimSpace(string(answer)))
 	case status != http.StatusOK:
-		return Response{}, fmt.Errorf("%s%s answered %d: %.200s", node.Server, pathJoin, status, answer)
+		return fmt.Errorf("%s%s answered %d: %.200s", server, request.URL.Path, status, answer)
 	}
-	var response Response
-	return response, json.Unmarshal(answer, &response)
+	return json.Unmarshal(answer, into)
 }
 
 func read(client *http.Client, request *http.Request) ([]byte, int, error) {

@@ -21,8 +21,10 @@ import (
 
 // cluster is a server that answers nodes as the API server's process does.
 type cluster struct {
-	server *httptest.Server
-	token  token.Token
+	server   *httptest.Server
+	token    token.Token
+	dir      string
+	settings *Settings
 }
 
 func newCluster(t *testing.T) *cluster {
@@ -43,7 +45,8 @@ func newCluster(t *testing.T) *cluster {
 	secret := filepath.Join(directory, "token")
 	write(t, secret, own.String())
 	settings, err := json.Marshal(Settings{
-		TLSDir: directory, SecretFiles: []string{secret, "/nowhere"}, Cluster: Cluster{ClusterDNS: "10.43.0.10"},
+		TLSDir: directory, SecretFiles: []string{secret, "/nowhere"}, ServerFile: secret,
+		Cluster: Cluster{ClusterDNS: "10.43.0.10"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +65,7 @@ func newCluster(t *testing.T) *cluster {
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	return &cluster{server, own}
+	return &cluster{server, own, directory, &supervisor.(*handler).settings}
 }
 
 func write(t *testing.T, path, content string) {

@@ -1,5 +1,6 @@
 // Package join is how a node gets its certificates and the cluster's settings from the server, on the API
-// server's own port: /cacerts and /ping for anyone, /v1-k3s/join for those who know the token's secret.
+// server's own port: /cacerts and /ping for anyone, /v1-k3s/join for those who know the token's secret, and what a
+// further server needs, /v1-k3s/server-bootstrap, for those who know the servers' own.
 package join
 
 // The paths that the server answers itself, ahead of Kubernetes.
@@ -7,6 +8,7 @@ const (
 	pathCACerts = "/cacerts"
 	pathPing    = "/ping"
 	pathJoin    = "/v1-k3s/join"
+	pathServer  = "/v1-k3s/server-bootstrap"
 )
 
 // The certificates that a node asks for, by file name below agent/.
@@ -49,5 +51,19 @@ type Cluster struct {
 type Settings struct {
 	TLSDir      string   `json:"tlsDir"`
 	SecretFiles []string `json:"secretFiles"` // files with a token each that a node may join with
+	ServerFile  string   `json:"serverFile"`  // file with the token that a server may join with
+	Etcd        string   `json:"etcd"`        // client URL of the database; empty where no server may join
 	Cluster     Cluster  `json:"cluster"`
+}
+
+// SharedFiles are what all servers of a cluster have in common, by path below server/tls.
+var SharedFiles = []string{
+	"server-ca.crt", "server-ca.key", "client-ca.crt", "client-ca.key", "etcd/server-ca.crt", "etcd/server-ca.key",
+	"service.key",
+}
+
+// Bootstrap is what a further server gets.
+type Bootstrap struct {
+	Files map[string][]byte `json:"files"` // each of SharedFiles
+	Etcd  string            `json:"etcd"`  // client URL of the answering server's member
 }

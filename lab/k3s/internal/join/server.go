@@ -49,6 +49,7 @@ func NewHandler(settingsFile string) (http.Handler, error) {
 		_, _ = w.Write([]byte("pong"))
 	})
 	h.mux.HandleFunc("POST "+pathJoin, h.join)
+	h.mux.HandleFunc("GET "+pathServer, h.bootstrap)
 	return h, nil
 }
 
@@ -56,7 +57,7 @@ func NewHandler(settingsFile string) (http.Handler, error) {
 func Mux(supervisor, api http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
-		case pathCACerts, pathPing, pathJoin:
+		case pathCACerts, pathPing, pathJoin, pathServer:
 			supervisor.ServeHTTP(w, r)
 		default:
 			api.ServeHTTP(w, r)
@@ -70,7 +71,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (h *handler) join(w http.ResponseWriter, r *http.Request) {
 	_, secret, _ := r.BasicAuth()
-	if !h.knows(secret) {
+	if !knows(secret, h.settings.SecretFiles...) {
 		w.Header().Set("WWW-Authenticate", "Basic")
 		http.Error(w, "the token is not this cluster's", http.StatusUnauthorized)
 		return
@@ -90,9 +91,35 @@ func (h *handler) join(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(response)
 }
 
-func (h *handler) knows(secret string) bool {
+// bootstrap answers a further server. Agents' tokens do not open it: the authorities' keys are in the answer.
+func (h *handler) bootstrap(w http.ResponseWriter, r *http.Request) {
+	_, secret, _ := r.BasicAuth()
+	if !knows(secret, h.settings.ServerFile) {
+		w.Header().Set("WWW-Authenticate", "Basic")
+		http.Error(w, "the token is not this cluster's for servers", http.StatusUnauthorized)
+		return
+	}
+	if h.settings.Etcd == "" {
+		http.Error(w, "it keeps its data to itself; start it with cluster-init first", http.StatusBadRequest)
+		return
+	}
+	answer := Bootstrap{Files: map[string][]byte{}, Etcd: h.settings.Etcd}
+	for _, name := range SharedFiles {
+		content, err := os.ReadFile(filepath.Join(h.settings.TLSDir, name))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		answer.Files[name] = content
+	}
+	log.Printf("%s got what a further server needs", r.RemoteAddr)
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(answer)
+}
+
+func knows(secret string, tokenFiles ...string) bool {
 	known := false
-	for _, file := range h.settings.SecretFiles {
+	for _, file := range tokenFiles {
 		content, err := os.ReadFile(file)
 		if err != nil {
 			continue

@@ -156,6 +156,9 @@ func (l *launcher) start(ctx context.Context) error {
 		if err := l.plane.LabelNode(ctx); err != nil {
 			return fmt.Errorf("labels of this node: %w", err)
 		}
+		if l.config.Clustered() {
+			go l.plane.WatchServers(ctx)
+		}
 	}
 	l.status("waiting for the node to be ready")
 	return network.AwaitReady(ctx)
