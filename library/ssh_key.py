@@ -47,7 +47,7 @@ next:
   type: str
   returned: always
 old:
-  description: Public part of the key that was in use; empty where there is none.
+  description: Public part of the key that was in use and is no more; empty where there is none.
   type: str
   returned: always
 """
@@ -85,6 +85,8 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     if changed and not check:
         step()
     files = {"public": path, "next": next_path(path), "old": old_path(path)}
-    return {"changed": changed} | {
-        name: public(file) if file.exists() else "" for name, file in files.items()
-    }
+    keys = {name: public(file) if file.exists() else "" for name, file in files.items()}
+    # An exchange that was killed may have copied the key already and not replaced it.
+    if keys["old"] == keys["public"]:
+        keys["old"] = ""
+    return {"changed": changed} | keys

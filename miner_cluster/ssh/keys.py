@@ -62,11 +62,16 @@ def old_path(path: Path) -> Path:
 
 def swap(path: Path) -> None:
     """Put the next key in the place of the one in use; that one becomes the old one."""
-    new = next_path(path)
-    shutil.copy2(path, old_path(path))
-    public_path(old_path(path)).write_text(f"{public(path)}\n")
-    public_path(path).write_text(f"{public(new)}\n")
+    new, old = next_path(path), old_path(path)
+    after = public(new)
+    public_path(old).write_text(f"{public(path)}\n")
+    copy = path.with_name(f"{path.name}.making")
+    shutil.copy2(path, copy)
+    copy.replace(old)
+    # ssh offers what is in the file beside a key, and gives up where that is another's.
+    public_path(path).unlink(missing_ok=True)
     new.replace(path)
+    public_path(path).write_text(f"{after}\n")
     public_path(new).unlink(missing_ok=True)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +64,36 @@ def test_an_exchange_that_was_interrupted_is_finished_before_another_begins(key:
     assert not again["changed"]
     assert again["next"] == ""
     assert not step(key, "swapped")["changed"]
+
+
+@pytest.mark.parametrize("writes", range(7))
+def test_an_exchange_that_was_killed_half_way_never_calls_the_key_in_use_an_old_one(
+    key: Path, writes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step(key, "present")
+    step(key, "next")
+    left = iter(range(writes))
+
+    def before(real: Callable[..., Any]) -> Callable[..., Any]:
+        def write(*arguments: Any, **options: Any) -> Any:
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            return real(*arguments, **options)
+
+        return write
+
+    for place, name in ((shutil, "copy2"), (Path, "write_text"), (Path, "replace"), (Path, "unlink")):
+        monkeypatch.setattr(place, name, before(getattr(place, name)))
+    with pytest.raises(KeyboardInterrupt):
+        step(key, "swapped")
+    monkeypatch.undo()
+    now = step(key, "present")
+    assert now["public"]
+    assert now["old"] != now["public"]
+    # ssh offers what is in the file beside the key, and refuses to go on where that is another's.
+    assert not public_path(key).exists() or public_path(key).read_text().strip() == now["public"]
+    after = step(key, "swapped")
+    assert after["old"] not in {"", after["public"]}
 
 
 def test_what_an_interrupted_making_left_is_no_key(key: Path) -> None:
