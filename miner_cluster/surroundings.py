@@ -94,12 +94,19 @@ def _firewall(cluster: Cluster, node: ResolvedNode, facts: Facts) -> Iterator[tu
     name = facts["firewall"]["name"]
     if not name:
         return
-    allowed = [IPv4Network(text, strict=False) for text in facts["firewall"]["allows"] if ":" not in text]
-    needed = [
-        *(other.ip for other in cluster.nodes.values() if other.name != node.name),
-        *(str(network) for network in K3S_NETWORKS.values()),
+    has = interface(node, facts)
+    # Other machines come by the interface that has its address; pods come from the machine itself.
+    anyhow = _allowed(facts, "")
+    there = anyhow + (_allowed(facts, has["interface"]) if has else [])
+    shut = [
+        text
+        for networks, texts in (
+            (there, [other.ip for other in cluster.nodes.values() if other.name != node.name]),
+            (anyhow, [str(network) for network in K3S_NETWORKS.values()]),
+        )
+        for text in texts
+        if not any(IPv4Network(text).subnet_of(network) for network in networks)
     ]
-    shut = [text for text in needed if not any(IPv4Network(text).subnet_of(net) for net in allowed)]
     if shut:
         commands = [TRUST[name].format(text) for text in shut]
         if name == "firewalld":
@@ -109,6 +116,12 @@ def _firewall(cluster: Cluster, node: ResolvedNode, facts: Facts) -> Iterator[tu
             "cluster",
             "; ".join(commands),
         )
+
+
+def _allowed(facts: Facts, only_by: str) -> list[IPv4Network]:
+    """Return what the firewall lets in by an interface alone; with none, what it lets in by all."""
+    rules = [text.partition("%") for text in facts["firewall"]["allows"] if ":" not in text]
+    return [IPv4Network(network, strict=False) for network, _, name in rules if name == only_by]
 
 
 def _address(node: ResolvedNode, facts: Facts) -> Iterator[tuple[str, str]]:

@@ -101,7 +101,7 @@ def nameservers(text: str) -> list[str]:
 
 
 def ufw_allows(rules: str, defaults: str) -> list[str]:
-    """Return from which networks ufw lets everything in.
+    """Return from which networks ufw lets everything in, with ``%INTERFACE`` where only by that one.
 
     Args:
         rules: /etc/ufw/user.rules.
@@ -109,19 +109,34 @@ def ufw_allows(rules: str, defaults: str) -> list[str]:
     """
     if re.search(r'^DEFAULT_INPUT_POLICY="?ACCEPT', defaults, re.MULTILINE):
         return [EVERYBODY]
-    pattern = r"^### tuple ### allow any any \S+ any (\S+) in\s*$"
-    return re.findall(pattern, rules, re.MULTILINE)
+    pattern = (
+        r"^### tuple ### allow(?:_log(?:-all)?)? any any \S+ any (\S+) in(?:_(\S+))?(?: comment=\S*)?[ \t]*$"
+    )
+    found = re.findall(pattern, rules, re.MULTILINE)
+    return [f"{network}%{interface}" if interface else network for network, interface in found]
 
 
-def firewalld_allows(trusted: str) -> list[str]:
-    """Return from which networks firewalld lets everything in, by the text of its zone "trusted"."""
-    return re.findall(r'<source\s+address="([^"]+)"', trusted)
+def firewalld_allows(trusted: str, settings: str) -> list[str]:
+    """Return from which networks firewalld lets everything in, with ``%INTERFACE`` where only by that one.
+
+    Args:
+        trusted: the zone of that name.
+        settings: /etc/firewalld/firewalld.conf.
+    """
+    if re.search(r"^DefaultZone=trusted\s*$", settings, re.MULTILINE):
+        return [EVERYBODY]
+    interfaces = re.findall(r'<interface\s+name="([^"]+)"', trusted)
+    return [
+        *re.findall(r'<source\s+address="([^"]+)"', trusted),
+        *(f"{EVERYBODY}%{interface}" for interface in interfaces),
+    ]
 
 
 def firewall(etc: Path) -> dict[str, Any]:
     """Return the name of the firewall at work, empty for none, and the networks it lets in."""
     if running(("firewalld",)):
-        return {"name": "firewalld", "allows": firewalld_allows(read(etc / "firewalld/zones/trusted.xml"))}
+        trusted, settings = etc / "firewalld/zones/trusted.xml", etc / "firewalld/firewalld.conf"
+        return {"name": "firewalld", "allows": firewalld_allows(read(trusted), read(settings))}
     if re.search(r"^ENABLED=yes", read(etc / "ufw/ufw.conf"), re.MULTILINE):
         allows = ufw_allows(read(etc / "ufw/user.rules"), read(etc / "default/ufw"))
         return {"name": "ufw", "allows": allows}

@@ -12,7 +12,7 @@ import pytest
 from miner_cluster.cluster import CHECKOUT
 from tests.integration.playbooks.conftest import Play, Run
 
-#: does what it is told nowhere, and says so as a module does; $GONE is a machine that takes a key and is away then
+#: says what a module says and does nothing; the machine $GONE takes a key and is away when one is to go
 SSH = """\
 #!/bin/sh
 for word; do case $word in 192.0.2.*) machine=$word ;; *@192.0.2.*) machine=${word#*@} ;; esac; done

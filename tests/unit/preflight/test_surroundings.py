@@ -44,6 +44,16 @@ def address(interface: str, ip: str, mtu: int = 1500) -> dict[str, Any]:
             "ufw allow from 10.42.0.0/16; ufw allow from 10.43.0.0/16",
         ),
         (
+            {"firewall": {"name": "ufw", "allows": ["0.0.0.0/0%eth9", "10.42.0.0/15", "172.31.77.12"]}},
+            "ufw keeps out 172.31.77.11",
+            "ufw allow from 172.31.77.11",
+        ),
+        (
+            {"firewall": {"name": "ufw", "allows": ["0.0.0.0/0%eth0"]}},
+            "ufw keeps out 10.42.0.0/16, 10.43.0.0/16",
+            "ufw allow from 10.42.0.0/16",
+        ),
+        (
             {"firewall": {"name": "firewalld", "allows": ["10.42.0.0/15", "172.31.77.11", "fd00::/8"]}},
             "firewalld keeps out 172.31.77.12",
             "firewall-cmd --permanent --zone=trusted --add-source=172.31.77.12; firewall-cmd --reload",
@@ -75,6 +85,8 @@ def test_each_thing_in_the_way_is_named_with_what_to_do(
         {},
         {"firewall": {"name": "ufw", "allows": EVERYBODY}},
         {"firewall": {"name": "firewalld", "allows": ["0.0.0.0/0"]}},
+        # Pods come from the machine itself; other machines by the interface that has its address.
+        {"firewall": {"name": "ufw", "allows": ["0.0.0.0/0%eth0", "10.42.0.0/15"]}},
         # A machine without the program ip says nothing of its addresses.
         {"addresses": []},
     ],
@@ -155,7 +167,28 @@ def test_controllers_that_are_off_are_found_in_both_versions() -> None:
 def test_only_rules_that_let_everything_of_a_network_in_count() -> None:
     assert look.ufw_allows(UFW, "") == ["10.0.0.0/24"]
     assert look.ufw_allows("", 'DEFAULT_INPUT_POLICY="ACCEPT"\n') == ["0.0.0.0/0"]
-    assert look.firewalld_allows('<zone><source address="10.42.0.0/16"/></zone>') == ["10.42.0.0/16"]
+    assert look.firewalld_allows('<zone><source address="10.42.0.0/16"/></zone>', "") == ["10.42.0.0/16"]
+    assert look.firewalld_allows("", "# DefaultZone=trusted\nDefaultZone=public\n") == []
+    assert look.firewalld_allows("", "DefaultZone=trusted\n") == ["0.0.0.0/0"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "allows"),
+    [
+        ("allow any any 0.0.0.0/0 any 10.1.0.0/16 in comment=636c7573746572", ["10.1.0.0/16"]),
+        ("allow_log any any 0.0.0.0/0 any 10.1.0.0/16 in", ["10.1.0.0/16"]),
+        ("allow any any 0.0.0.0/0 any 0.0.0.0/0 in_eth1", ["0.0.0.0/0%eth1"]),
+        ("allow any any 0.0.0.0/0 any 0.0.0.0/0 out", []),
+        ("allow any any 0.0.0.0/0 any 0.0.0.0/0 OpenSSH - in", []),
+        ("route:allow any any 0.0.0.0/0 any 0.0.0.0/0 in_eth1", []),
+    ],
+)
+def test_a_rule_of_ufw_counts_also_with_a_comment_a_log_or_an_interface(rule: str, allows: list[str]) -> None:
+    assert look.ufw_allows(f"### tuple ### {rule}\n", "") == allows
+
+
+def test_an_interface_that_firewalld_trusts_lets_in_what_comes_there() -> None:
+    assert look.firewalld_allows('<zone><interface name="eth1"/></zone>', "") == ["0.0.0.0/0%eth1"]
 
 
 def test_a_firewall_that_is_switched_off_is_none(tmp_path: Path) -> None:
