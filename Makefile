@@ -10,9 +10,11 @@ INVENTORY ?= $(if $(LAB),.state/$(LAB)/inventory,inventory/lab)
 # ARGS: more arguments for ansible-playbook, as in `make site ARGS="--tags seaweedfs"`.
 ARGS ?=
 
-CONFIG = $(INVENTORY)/cluster_config.yaml
+# In quotes, as a path may hold spaces, and so the shell does not do it.
+override INVENTORY := $(INVENTORY:~/%=$(HOME)/%)
+CONFIG = '$(INVENTORY)/cluster_config.yaml'
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-PLAY = ansible-playbook -i $(INVENTORY)
+PLAY = ansible-playbook -i '$(INVENTORY)'
 
 # Runs a playbook that writes a report, and prints nothing but that.
 for_programs = report=$$(mktemp); trap 'rm -f "$$report"' EXIT; code=0; \
