@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -86,21 +87,28 @@ def remove_tree(path: str, *, keep_root: bool = False) -> None:
 
 
 def _empty(directory: int, path: str, device: int) -> None:
-    """Empty an open directory, each below opened from its parent, so that none is swapped for a link."""
+    """Empty an open directory, each below opened from its parent, so that none is swapped for a link.
+
+    What somebody else removes meanwhile, as containerd does with a container's pipes, is gone as well.
+    """
     with os.scandir(directory) as entries:
         for entry in entries:
-            if not entry.is_dir(follow_symlinks=False):
-                os.unlink(entry.name, dir_fd=directory)
-                continue
-            child = os.open(entry.name, OPEN_DIRECTORY, dir_fd=directory)
-            try:
-                where = f"{path}/{entry.name}"
-                if os.fstat(child).st_dev != device:
-                    raise MountedBelowError(f"{where} is mounted")
-                _empty(child, where, device)
-            finally:
-                os.close(child)
-            os.rmdir(entry.name, dir_fd=directory)
+            with contextlib.suppress(FileNotFoundError):
+                if entry.is_dir(follow_symlinks=False):
+                    _remove_directory(directory, entry.name, f"{path}/{entry.name}", device)
+                else:
+                    os.unlink(entry.name, dir_fd=directory)
+
+
+def _remove_directory(parent: int, name: str, path: str, device: int) -> None:
+    directory = os.open(name, OPEN_DIRECTORY, dir_fd=parent)
+    try:
+        if os.fstat(directory).st_dev != device:
+            raise MountedBelowError(f"{path} is mounted")
+        _empty(directory, path, device)
+    finally:
+        os.close(directory)
+    os.rmdir(name, dir_fd=parent)
 
 
 def _unescape(field: str) -> str:

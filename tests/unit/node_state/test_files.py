@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -287,3 +288,25 @@ def test_a_tree_is_never_removed_through_a_link_and_links_in_it_go_alone(tmp_pat
     remove_tree(str(tmp_path / "ours"))
     assert not (tmp_path / "ours").exists()
     assert (tmp_path / "theirs" / "f").read_text() == "theirs"
+
+
+@pytest.mark.parametrize(("call", "gone"), [("unlink", "pipe"), ("rmdir", "b"), ("open", "b")])
+def test_what_goes_by_itself_while_a_tree_is_removed_is_gone_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, gone: str
+) -> None:
+    tree = tmp_path / "tree"
+    for name in ("a", "b", "c"):
+        (tree / name).mkdir(parents=True)
+        (tree / name / "pipe").touch()
+    real = getattr(os, call)
+
+    def too_late(path: str, *rest: Any, dir_fd: int | None = None) -> Any:
+        if path == gone and call == "open":
+            (tree / gone).rename(tmp_path / "elsewhere")
+        elif path == gone:
+            real(path, dir_fd=dir_fd)
+        return real(path, *rest, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, call, too_late)
+    remove_tree(str(tree))
+    assert not tree.exists()
