@@ -9,7 +9,8 @@ short_description: Make the cluster's SSH key, and replace it in steps
 description:
   - V(present) makes the key unless it is there. V(next) makes the one that comes next, beside it, unless an
     earlier exchange is not finished. V(swapped) puts that in the place of the key in use, which stays as
-    the old one. V(settled) removes the old one. Each step can be repeated.
+    the old one. V(settled) removes the old one, and keeps one that was not made here, which may open other
+    things, as C(.replaced-) with the time. Each step can be repeated.
   - Keys are ed25519 without a passphrase, of mode 0600. A key of another kind that is there is used as it is.
 options:
   path:
@@ -22,7 +23,7 @@ options:
     choices: [present, next, swapped, settled]
     required: true
   comment:
-    description: What a new key is called.
+    description: What a new key is called. C(data-miner) first, by which one that was made here is known.
     type: str
     default: ""
 attributes:

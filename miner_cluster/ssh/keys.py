@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 from data_miner.errors import MinerError
+
+#: the first word of what a key is called that was made here, or for a lab
+OURS = "data-miner"
 
 
 class SshError(MinerError):
@@ -76,9 +80,18 @@ def swap(path: Path) -> None:
 
 
 def forget_old(path: Path) -> None:
-    """Remove the old key, which no machine takes any more."""
-    for file in (old_path(path), public_path(old_path(path))):
-        file.unlink(missing_ok=True)
+    """Remove the old key, which no machine takes any more.
+
+    One that was not made here may open other things, so it is kept under another name.
+    """
+    old = old_path(path)
+    if public(old).split()[2:3] == [OURS]:
+        old.unlink()
+    else:
+        kept = path.with_name(f"{path.name}.replaced-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+        public_path(kept).write_text(f"{public(old)}\n")
+        old.replace(kept)
+    public_path(old).unlink(missing_ok=True)
 
 
 def _keygen(*arguments: str) -> str:

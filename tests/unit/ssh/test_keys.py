@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import stat
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,18 @@ def test_the_next_key_takes_the_place_of_the_one_in_use_and_leaves_it_until_all_
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     assert step(key, "settled")["old"] == ""
     assert sorted(path.name for path in key.parent.iterdir()) == ["id_ed25519", "id_ed25519.pub"]
+
+
+def test_a_key_that_was_not_made_here_may_open_other_things_and_is_kept(key: Path) -> None:
+    key.parent.mkdir()
+    subprocess.run(["ssh-keygen", "-q", "-t", "rsa", "-N", "", "-C", "me@home", "-f", key], check=True)
+    theirs, beside = key.read_bytes(), public_path(key).read_bytes()
+    for state in ("next", "swapped", "settled"):
+        step(key, state)
+    (kept,) = key.parent.glob("id_ed25519.replaced-*T*Z")
+    assert (kept.read_bytes(), public_path(kept).read_bytes()) == (theirs, beside)
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert not list(key.parent.glob("*.old*"))
 
 
 def test_an_exchange_that_was_interrupted_is_finished_before_another_begins(key: Path) -> None:
