@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import string
 import threading
 import time
 from collections.abc import Callable
@@ -14,7 +16,7 @@ from data_miner.config import Stage
 from data_miner.db.connect import Connection
 from data_miner.errors import SiteBlockedError
 from data_miner.mount import StorageAwayError
-from data_miner.queue.items import Outcome
+from data_miner.queue.items import NewItem, Outcome
 from data_miner.queue.leases import reap
 from data_miner.queue.records import FramesCompared, Record, StaleError
 from data_miner.store import Store
@@ -113,6 +115,17 @@ def test_what_the_database_does_not_take_fails_its_item_and_no_worker(
     (row,) = db.execute("SELECT attempts, error FROM item WHERE key = 'a0'").fetchall()
     assert row["attempts"] == make_config().queue.max_attempts
     assert reason in row["error"]
+
+
+def test_what_is_too_long_for_the_queue_fails_its_item_and_no_worker(db: Connection, work: Work) -> None:
+    """Postgres says so with a code of the same kind as those of a server that is away."""
+    long = "".join(random.Random(1).choices(string.ascii_letters, k=10_000))
+    following = NewItem(project="p", stage=Stage.EXTRACT, key=long)
+    add_items(db, 2)
+    work(lambda job: Outcome(next_items=[following] if job.item.key == "a0" else []))
+    assert states(db) == {"a0": "dead", "a1": "done"}
+    (row,) = db.execute("SELECT error FROM item WHERE key = 'a0'").fetchall()
+    assert "index row" in row["error"]
 
 
 def test_a_result_that_is_always_out_of_date_is_given_up(
