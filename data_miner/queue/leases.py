@@ -23,6 +23,9 @@ from data_miner.queue.items import Item, NewItem, Outcome, State
 
 _SQL = queries("queue")
 
+#: items that one statement adds, so that it takes a second and not longer than a statement may
+_AT_ONCE = 10_000
+
 
 class LeaseLostError(MinerError):
     """The lease ran out: the item belongs to someone else, and this result is not wanted."""
@@ -31,19 +34,9 @@ class LeaseLostError(MinerError):
 def enqueue(connection: Connection, items: Iterable[NewItem]) -> int:
     """Add items that do not exist yet and return how many were new."""
     rows = list(items)
-    if not rows:
-        return 0
-    values = {
-        "project": [row.project for row in rows],
-        "stage": [row.stage.value for row in rows],
-        "key": [row.key for row in rows],
-        "params": [Jsonb(dict(row.params)) for row in rows],
-        "params_hash": [row.params_hash for row in rows],
-        "payload": [Jsonb(dict(row.payload)) for row in rows],
-        "site": [row.site for row in rows],
-        "priority": [row.priority for row in rows],
-    }
-    return len(_ids(connection, "enqueue", values))
+    if len(rows) > _AT_ONCE:  # in the same order for all, so that none wait for each other
+        rows.sort(key=lambda row: (row.project, row.stage.value, row.key))
+    return sum(_enqueue(connection, rows[at : at + _AT_ONCE]) for at in range(0, len(rows), _AT_ONCE))
 
 
 def claim(
@@ -214,6 +207,20 @@ def retry(
 def unfinished(connection: Connection, ids: Sequence[int]) -> set[int]:
     """Return which of these items may still be worked on."""
     return {row["id"] for row in connection.execute(_SQL["unfinished"], {"ids": list(ids)}).fetchall()}
+
+
+def _enqueue(connection: Connection, rows: Sequence[NewItem]) -> int:
+    values = {
+        "project": [row.project for row in rows],
+        "stage": [row.stage.value for row in rows],
+        "key": [row.key for row in rows],
+        "params": [Jsonb(dict(row.params)) for row in rows],
+        "params_hash": [row.params_hash for row in rows],
+        "payload": [Jsonb(dict(row.payload)) for row in rows],
+        "site": [row.site for row in rows],
+        "priority": [row.priority for row in rows],
+    }
+    return len(_ids(connection, "enqueue", values))
 
 
 def _settle_one(connection: Connection, item: Item, query: str, values: dict[str, Any]) -> State:

@@ -63,6 +63,14 @@ def test_items_that_are_added_together_keep_the_order_of_their_keys(db: Connecti
     assert [item.key for item in take(db, 999)] == ["a0", *keys]
 
 
+def test_very_many_items_are_added_in_parts(db: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("data_miner.queue.leases._AT_ONCE", 3)
+    add_items(db, 1)
+    new = [NewItem(project="p", stage=Stage.DOWNLOAD, key=f"k{number}") for number in range(8)]
+    assert (enqueue(db, [*reversed(new), new[0]]), enqueue(db, new), enqueue(db, [])) == (8, 0, 0)
+    assert [item.key for item in take(db, 99)] == ["a0", *(item.key for item in new)]
+
+
 def test_adding_items_again_waits_for_nobody_who_works_on_them(
     db: Connection, open_connection: Callable[[], Connection]
 ) -> None:
