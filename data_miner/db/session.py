@@ -36,8 +36,8 @@ class Session:
         """
         try:
             return operation(self._open())
-        except psycopg.errors.ProgramLimitExceeded:  # such as a key too long for an index: waiting does not help
-            raise
+        except psycopg.errors.ProgramLimitExceeded:
+            raise  # such as a key that is too long for an index: waiting does not help
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             self.close()
             raise DatabaseAwayError(f"database: {first_line(error)}") from error

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import random
-import string
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -119,8 +118,7 @@ def test_what_the_database_does_not_take_fails_its_item_and_no_worker(
 
 def test_what_is_too_long_for_the_queue_fails_its_item_and_no_worker(db: Connection, work: Work) -> None:
     """Postgres says so with a code of the same kind as those of a server that is away."""
-    long = "".join(random.Random(1).choices(string.ascii_letters, k=10_000))
-    following = NewItem(project="p", stage=Stage.EXTRACT, key=long)
+    following = NewItem(project="p", stage=Stage.EXTRACT, key=secrets.token_hex(5000))
     add_items(db, 2)
     work(lambda job: Outcome(next_items=[following] if job.item.key == "a0" else []))
     assert states(db) == {"a0": "dead", "a1": "done"}
