@@ -120,7 +120,7 @@ def see(params: dict[str, Any]) -> Report:
     seen = None
     drifted: list[str] = []
     end: datetime | None = None
-    last_backup, now = latest(Path(cluster.backup.dir)), datetime.now(UTC)
+    last_backup, now = _last_backup(cluster, problems), datetime.now(UTC)
     try:
         # The counts come first: they may be waited for, and the rest should be of the same moment.
         api = Api(Path(cluster.state_dir) / "kubeconfig")
@@ -159,6 +159,15 @@ def see(params: dict[str, Any]) -> Report:
         problems=problems,
         limits=_limits(cluster, problems),
     )
+
+
+def _last_backup(cluster: Cluster, problems: list[str]) -> datetime | None:
+    """Return when the newest backup was begun; that nobody may look is a problem."""
+    try:
+        return latest(Path(cluster.backup.dir))
+    except OSError as error:
+        problems.append(f"{cluster.backup.dir}: {error.strerror}; no backup of it can be seen (backup.dir)")
+        return None
 
 
 def _k3s_ends(looks: dict[str, Any], problems: list[str]) -> dict[str, k3s_certificates.End]:

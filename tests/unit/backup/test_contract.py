@@ -17,7 +17,8 @@ def read(path: str) -> dict[str, Any]:
 
 
 def test_each_input_has_its_default_in_both_places() -> None:
-    options = read("meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    entries = read("meta/argument_specs.yml")["argument_specs"].values()
+    options = {name: option for entry in entries for name, option in entry["options"].items()}
     documented = {name: option["default"] for name, option in options.items() if "default" in option}
     assert documented == read("defaults/main.yml")
     assert all(option.get("required") for name, option in options.items() if name not in documented)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -185,6 +186,21 @@ def test_the_status_holds_what_is_wrong_with_the_project(
     problems: list[str] = []
     assert module._counts(cluster, {"project": "demo", "wait_s": 0}, problems) == {"other": project(1)}
     assert problems[0].startswith("project demo was not queued")
+
+
+def test_backups_that_may_not_be_looked_at_are_a_problem_and_the_rest_is_seen(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = load_module("cluster_status")
+
+    def closed(_: Path) -> None:
+        raise PermissionError(13, "Permission denied", cluster.backup.dir)
+
+    monkeypatch.setattr(module, "latest", closed)
+    asked = {"cluster": cluster.model_dump(mode="json"), "looks": {}, "stand_ins": [], "project": ""}
+    report = module.see(asked)
+    assert f"{cluster.backup.dir}: Permission denied" in report["problems"][0]
+    assert report["last_backup"] == ""
 
 
 def test_each_thing_that_is_wrong_is_a_problem(cluster: Cluster) -> None:
