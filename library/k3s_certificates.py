@@ -83,8 +83,8 @@ def rotate(unit: str, start_timeout_s: float) -> list[str]:
         StateError: k3s refuses, does not start, or made no new ones.
     """
     before = certificates(DATA)
-    systemd.stop(systemd.full_name(unit))
     try:
+        systemd.stop(systemd.full_name(unit))
         done = run(K3S, "certificate", "rotate")
     finally:
         systemd.start(systemd.full_name(unit), restart=False, timeout_s=start_timeout_s)

@@ -77,3 +77,16 @@ def test_certificates_are_told_apart_by_what_they_hold_and_authorities_are_left_
         module.renewed(before, after)
     changed = dict.fromkeys(before, "new")
     assert module.renewed(before, changed) == sorted(before)
+
+
+def test_k3s_runs_again_also_where_it_did_not_stop_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+
+    def slow(_: str) -> None:
+        raise module.StateError("timed out")
+
+    monkeypatch.setattr(module.systemd, "stop", slow)
+    monkeypatch.setattr(module.systemd, "start", lambda unit, **_: started.append(unit))
+    with pytest.raises(module.StateError, match="timed out"):
+        module.rotate("k3s", 1)
+    assert started == ["k3s.service"]
