@@ -6,6 +6,8 @@ import logging
 import os
 import time
 
+from psycopg.errors import ProgramLimitExceeded
+
 from data_miner.config import AppConfig, Stage
 from data_miner.db.connect import Connection, DatabaseAwayError
 from data_miner.db.migrate import SchemaMissingError
@@ -98,7 +100,12 @@ class Monitor:
                 try:
                     self._session.call(self._turn)
                     self.process.pulse.waits_for = None
-                except (DatabaseAwayError, SchemaMissingError, StorageAwayError) as error:
+                except (
+                    DatabaseAwayError,
+                    SchemaMissingError,
+                    StorageAwayError,
+                    ProgramLimitExceeded,  # an address in the configuration that is too long for an index
+                ) as error:
                     self.process.pulse.waits_for = str(error)
                     logger.warning("Waiting", extra={"action": "waiting", "reason": str(error)})
                 self.process.pause(self.config.monitor.interval_s)

@@ -14,6 +14,9 @@ from data_miner.workers.job import Job
 #: found before anything is downloaded, so that a newcomer soon sees how much there is to do
 PRIORITY = 10
 
+#: bytes; an entry of an index has room for 2,700, with the project's name
+_MAX_KEY = 2000
+
 
 def items_for(config: AppConfig) -> list[NewItem]:
     """Return the search items that a project's configuration asks for."""
@@ -56,6 +59,8 @@ def run(job: Job) -> Outcome:
         if (address := new.key + url) != download.storable(address):
             unstorable = "its address holds characters that no database takes"
             rejected.append({"key": download.storable(new.key), "reason": unstorable})
+        elif len(new.key.encode()) > _MAX_KEY:
+            rejected.append({"key": new.key, "reason": "its address is too long for the queue"})
         elif reason := download.rejection(entry, config.download):
             rejected.append({"key": new.key, "reason": reason})
         else:

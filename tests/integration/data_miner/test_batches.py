@@ -22,6 +22,7 @@ from data_miner.store import Store
 from data_miner.workers.base import Worker
 from data_miner.workers.job import Job
 from data_miner.workers.made import Made, due
+from data_miner.workers.monitor import Monitor
 from data_miner.workers.process import Process
 
 from .factories import add_items, expire, make_config, states, take
@@ -209,3 +210,16 @@ def test_what_later_items_are_compared_with_is_acknowledged_first() -> None:
 
     assert due([made(), made(compared)])
     assert not due([made(), made()])
+
+
+def test_the_monitor_goes_on_beside_an_address_that_is_too_long(process: Process) -> None:
+    process.config = make_config(
+        output_dir=str(process.config.output_dir), urls=[f"http://x.org/{secrets.token_hex(5000)}"]
+    )
+    thread = threading.Thread(target=Monitor(process).run)
+    thread.start()
+    while "index row" not in (process.pulse.waits_for or ""):
+        assert thread.is_alive()
+        time.sleep(0.02)
+    process.request_stop()
+    thread.join()

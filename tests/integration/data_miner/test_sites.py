@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +45,13 @@ def test_an_address_that_no_database_takes_is_left_out_and_the_others_are_fetche
     pipeline: Pipeline, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = site.add("/x.mp4", make_video())
-    entries = [{"_type": "url", "url": f"{site.url}/\ud800.mp4"}, {"_type": "url", "url": url}]
+    addresses = [f"{site.url}/\ud800.mp4", url, f"{site.url}/{secrets.token_hex(5000)}.mp4"]
+    entries = [{"_type": "url", "url": address} for address in addresses]
     monkeypatch.setattr("data_miner.workers.search.list_videos", lambda *_, **__: iter(entries))
     pipeline.run(pipeline.config(playlists=[f"{site.url}/list"], download=QUICK))
     assert {state for state, _ in pipeline.items().values()} == {State.DONE}
     (row,) = pipeline.db.execute("SELECT result FROM item WHERE stage = 'search'").fetchall()
-    assert (row["result"]["found"], len(row["result"]["rejected"])) == (1, 1)
+    assert (row["result"]["found"], len(row["result"]["rejected"])) == (1, 2)
 
 
 def test_a_redirect_loop_is_a_dead_letter_at_once(pipeline: Pipeline, site: Site) -> None:
