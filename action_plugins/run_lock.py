@@ -1,4 +1,4 @@
-"""Action plugin run_lock: library/cluster_status.py, which documents it, in Ansible's own process."""
+"""Action plugin run_lock: library/run_lock.py, which documents it, in Ansible's own process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Action plugin ssh_host_keys: library/cluster_status.py, which documents it, in Ansible's own process."""
+"""Action plugin ssh_host_keys: library/ssh_host_keys.py, which documents it, in Ansible's own process."""
 
 from __future__ import annotations
 

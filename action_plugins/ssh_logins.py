@@ -1,4 +1,4 @@
-"""Action plugin ssh_logins: library/cluster_status.py, which documents it, in Ansible's own process."""
+"""Action plugin ssh_logins: library/ssh_logins.py, which documents it, in Ansible's own process."""
 
 from __future__ import annotations
 

@@ -41,3 +41,10 @@ def documented(kind: str) -> dict[str, Any]:
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, names in NAMES.items() for name in names])
 def test_it_is_documented(kind: str, name: str) -> None:
     assert documented(kind)[name]["doc"]["short_description"]
+
+
+@pytest.mark.parametrize("path", sorted((CHECKOUT / "action_plugins").glob("*.py")), ids=lambda path: path.stem)
+def test_an_action_plugin_names_its_own_module(path: Path) -> None:
+    first = path.read_text().partition("\n")[0]
+    assert path.stem in first
+    assert "library/" not in first or f"library/{path.name}" in first
