@@ -43,7 +43,9 @@ def test_it_is_documented(kind: str, name: str) -> None:
     assert documented(kind)[name]["doc"]["short_description"]
 
 
-@pytest.mark.parametrize("path", sorted((CHECKOUT / "action_plugins").glob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((CHECKOUT / "action_plugins").glob("*.py")), ids=lambda path: path.stem
+)
 def test_an_action_plugin_names_its_own_module(path: Path) -> None:
     first = path.read_text().partition("\n")[0]
     assert path.stem in first
