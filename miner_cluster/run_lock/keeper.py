@@ -29,8 +29,8 @@ class Session:
         os.close(read)
         os.close(write)
         self.output = os.fdopen(output, encoding="utf-8")
-        #: what it said, a line of JSON; empty where it never came so far
-        self.said = self.output.readline()
+        #: what it said, a line of JSON, after what a login shell greets with; empty where it never came
+        self.said = next((line for line in self.output if line.startswith("{")), "")
 
     @property
     def has_lock(self) -> bool:

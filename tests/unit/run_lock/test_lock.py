@@ -89,6 +89,14 @@ def test_the_lock_is_free_at_once_when_its_run_has_ended_however(
     assert free_after(name, second) < PATIENCE_S / 2
 
 
+def test_a_login_shell_that_greets_is_not_in_the_way(name: str, run: Any) -> None:
+    first, second = run(), run()
+    words = command([], this_run(first.pid, "site.yml"), break_lock=False, name=name)
+    greeting = ["sh", "-c", 'echo Welcome; exec "$@"', "sh", *words]
+    assert start_keeper(first.pid, greeting, again=greeting) == {"state": "taken"}
+    assert take(name, second)["state"] == "held"
+
+
 def test_a_run_that_has_the_lock_may_ask_for_it_again(name: str, run: Any) -> None:
     first = run()
     take(name, first)
