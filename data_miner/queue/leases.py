@@ -183,7 +183,10 @@ def take_back_all(connection: Connection, *, max_attempts: int) -> dict[int, Sta
     """Take back all items, where it is certain that nobody works on them; returns their new states by id."""
     with connection.transaction():
         connection.execute(_SQL["expire"])
-        return reap(connection, max_attempts=max_attempts)
+        states: dict[int, State] = {}
+        while taken := reap(connection, max_attempts=max_attempts):  # which takes a part at a time
+            states |= taken
+        return states
 
 
 def given_back(connection: Connection, project: str) -> list[str]:

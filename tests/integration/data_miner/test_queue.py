@@ -23,6 +23,7 @@ from data_miner.queue.leases import (
     reap,
     release,
     retry,
+    take_back_all,
     unblock_site,
     unfinished,
 )
@@ -267,6 +268,14 @@ def test_an_item_whose_worker_is_gone_becomes_ready_and_at_last_dead(db: Connect
         assert item.attempts == attempt
         expire(db)
         assert reap(db, max_attempts=2) == {item.id: state}
+
+
+def test_all_leases_are_taken_back_however_many_there_are(db: Connection) -> None:
+    add_items(db, 1001)
+    while take(db, 1):
+        pass
+    assert len(take_back_all(db, max_attempts=2)) == 1001
+    assert set(states(db).values()) == {"ready"}
 
 
 def test_a_failed_item_waits_and_is_dead_after_its_attempts(db: Connection) -> None:
