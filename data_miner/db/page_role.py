@@ -29,4 +29,6 @@ def make_page_role(connection: Connection, password: str) -> None:
             )
         )
         connection.execute(sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA public TO {}").format(role))
+        # Again, since a database that was restored has lost it.
+        connection.execute("REVOKE EXECUTE ON FUNCTION retry FROM PUBLIC")
         connection.execute(sql.SQL("GRANT EXECUTE ON FUNCTION retry TO {}").format(role))

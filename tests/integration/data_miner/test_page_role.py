@@ -57,6 +57,13 @@ def test_making_it_again_changes_its_password(db: Connection) -> None:
     assert hashed() != before
 
 
+def test_nobody_else_may_retry_also_after_a_restore(db: Connection) -> None:
+    db.execute("GRANT EXECUTE ON FUNCTION retry TO PUBLIC")
+    make_page_role(db, "password")
+    ask = "SELECT has_function_privilege('pg_monitor', 'retry(text, text, bigint[])', 'EXECUTE') AS allowed"
+    assert db.execute(ask).fetchone() == {"allowed": False}
+
+
 def test_the_monitor_makes_it(
     database: str, db: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
