@@ -107,3 +107,12 @@ def test_no_backup_is_due_of_a_cluster_that_was_taken_down(schedule: Schedule) -
 def test_a_controller_without_cron_needs_none_for_no_backups(schedule: Schedule) -> None:
     (schedule.bin / "crontab").write_text("#!/bin/sh\nexit 127\n")
     assert "changed=0" in schedule.run().output
+
+
+def test_a_controller_without_cron_is_told_what_to_install(schedule: Schedule) -> None:
+    schedule.daily_at("03:07")
+    (schedule.bin / "crontab").unlink()
+    run = schedule.play("playbooks/backup_schedule.yml", PATH=str(schedule.bin))
+    assert run.code == 2
+    assert "backup.daily_at" in run.output
+    assert "apt-get install cron" in run.output
