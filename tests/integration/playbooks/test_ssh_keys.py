@@ -12,11 +12,12 @@ import pytest
 from miner_cluster.cluster import CHECKOUT
 from tests.integration.playbooks.conftest import Play, Run
 
-#: says what a module says and does nothing; the machine $GONE takes a key and is away when one is to go
+#: says what a module says and does nothing; the machine $GONE is away once it took a key, and $OFF always
 SSH = """\
 #!/bin/sh
 for word; do case $word in 192.0.2.*) machine=$word ;; *@192.0.2.*) machine=${word#*@} ;; esac; done
 for last; do :; done
+[ "$machine" = "$OFF" ] && exit 255
 [ "$last" = true ] && exit 0
 cat >/dev/null
 echo . >>"$CALLS/$machine"
@@ -29,6 +30,7 @@ echo '{"changed": true}'
 SCAN = """\
 #!/bin/sh
 for machine; do :; done
+[ "$machine" = "$OFF" ] && exit 1
 echo "$machine ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGWn3Nyi2lUfnaGLoUrpFVVWKaFnBf5bvQRG6gbLlfnj"
 """
 NAME = "test-ssh-keys"
@@ -45,8 +47,8 @@ class Machines:
             (self._bin / name).write_text(text)
             (self._bin / name).chmod(0o755)
 
-    def run(self, *arguments: str, gone: str = "") -> Run:
-        """Run it; ``gone`` is the address of a machine that is away when a key is to be removed."""
+    def run(self, *arguments: str, gone: str = "", off: str = "") -> Run:
+        """Run it while the machine at an address is ``off``, or ``gone`` when a key is to be removed."""
         calls = self._bin.parent / "calls"
         shutil.rmtree(calls, ignore_errors=True)
         calls.mkdir()
@@ -56,6 +58,7 @@ class Machines:
             PATH=f"{self._bin}:{os.environ['PATH']}",
             CALLS=str(calls),
             GONE=gone,
+            OFF=off,
         )
 
 
@@ -97,3 +100,14 @@ def test_a_limited_run_says_that_it_needs_the_controller(machines: Machines) -> 
     run = machines.run("--limit", "two")
     assert run.code == 2
     assert "--limit two,localhost" in run.output
+
+
+def test_a_key_is_revoked_where_that_can_be_while_a_machine_is_away(machines: Machines) -> None:
+    assert machines.run().code == 0
+    revoke = ("-e", "revoke='ssh-ed25519 AAAAtheirs them'")
+    away = machines.run(*revoke, off="192.0.2.2")
+    assert away.code != 0
+    assert "--limit 'all,localhost,!two'" in " ".join(away.output.split())
+    here = machines.run(*revoke, "--limit", "all,localhost,!two", off="192.0.2.2")
+    assert here.code == 0, here.output
+    assert machines.run("-e", "rotate=true", "--limit", "all,localhost,!two", off="192.0.2.2").code != 0

@@ -43,8 +43,15 @@ def test_a_changed_key_that_was_compared_is_recorded() -> None:
 
 
 def test_a_machine_that_shows_nothing_is_named() -> None:
-    (problem,) = plan({"a": {"ssh-ed25519": ONE}}, {"a": {}}, []).problems
-    assert problem.startswith("a shows no host key")
+    for known, accepted in (({}, []), ({"a": {"ssh-ed25519": ONE}}, ["a"])):
+        (problem,) = plan(known, {"a": {}}, accepted).problems
+        assert problem.startswith("a shows no host key")
+
+
+def test_a_machine_that_is_known_may_be_away() -> None:
+    found = plan({"a": {"ssh-ed25519": ONE}}, {"a": {}, "b": {"ssh-ed25519": TWO}}, [])
+    assert found.new == {"b": {"ssh-ed25519": TWO}}
+    assert found.problems == []
 
 
 @given(keys, keys)
