@@ -40,10 +40,15 @@ def backups(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("backups")
 
 
+def place(directory: Path) -> tuple[str, ...]:
+    """The arguments that name where backups go."""
+    return ("-e", json.dumps({"backup_dir": str(directory)}))
+
+
 @pytest.fixture
 def kept(backups: Path) -> tuple[str, ...]:
     """The arguments that name this place."""
-    return ("-e", json.dumps({"backup_dir": str(backups)}))
+    return place(backups)
 
 
 def backup(lab: Lab, kept: tuple[str, ...]) -> Run:
@@ -105,19 +110,6 @@ def test_a_lost_server_comes_back_with_rows_names_and_files(lab: Lab, kept: tupl
     assert rows(lab) == before
     lab.play("site.yml").ok()
     assert checksums(lab) == sums
-
-
-@pytest.mark.soak
-def test_names_without_their_volumes_are_not_taken_for_files(lab: Lab, kept: tuple[str, ...]) -> None:
-    before = rows(lab)
-    lab.play("teardown.yml", "-e", "wipe_data=true").ok()
-    lab.play("site.yml", "--skip-tags", "workers,verify").ok()
-    refused = restore(lab, kept)
-    assert refused.code != 0
-    assert "lie in volumes that are not there" in refused.output
-    restore(lab, kept, "--skip-tags", "filer").ok()
-    assert rows(lab) == before
-    lab.play("site.yml", "--skip-tags", "verify").ok()
 
 
 def test_the_archive_for_support_has_no_secret_in_it(lab: Lab, tmp_path: Path) -> None:

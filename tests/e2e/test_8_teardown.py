@@ -6,13 +6,14 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 from miner_cluster.lab.host import look
 from miner_cluster.lab.podman import podman
 from tests.e2e.lab import ROOT, Lab, wait_for
-from tests.e2e.test_7_backup import OUTPUT, checksums
+from tests.e2e.test_7_backup import OUTPUT, backup, checksums, place, restore, rows
 
 MOUNT = "/swdfs_mnt/swshared"
 #: what k3s and SeaweedFS could leave on a machine; prints nothing where nothing is left
@@ -81,6 +82,21 @@ def test_teardown_in_parts_or_whole_keeps_the_data_for_a_new_site(lab: Lab) -> N
     lab.play("site.yml").ok()
     after = lab.status()["projects"]["demo"]
     assert (after["frames"], after["videos"]) == (before["frames"], before["videos"])
+
+
+@pytest.mark.soak
+def test_names_without_their_volumes_are_not_taken_for_files(lab: Lab, tmp_path: Path) -> None:
+    kept = place(tmp_path / "backups")
+    backup(lab, kept)
+    before = rows(lab)
+    lab.play("teardown.yml", "-e", "wipe_data=true").ok()
+    lab.play("site.yml", "--skip-tags", "workers,verify").ok()
+    refused = restore(lab, kept)
+    assert refused.code != 0
+    assert "lie in volumes that are not there" in refused.output
+    restore(lab, kept, "--skip-tags", "filer").ok()
+    assert rows(lab) == before
+    lab.play("site.yml", "--skip-tags", "verify").ok()
 
 
 @pytest.mark.soak
