@@ -20,11 +20,12 @@ def checksums(lab: Lab) -> dict[str, str]:
 
 
 def rows(lab: Lab) -> str:
-    """How many items, videos and frames the database has, and a checksum of what they are."""
+    """How many items, videos, frames and boxes the database has, and a checksum of the videos."""
     return lab.kubectl(
         *("exec", "-n", "data-miner", "postgres-0", "-c", "postgres", "--"),
         *("psql", "-U", "postgres", "-d", "data_miner", "-At", "-c"),
         "SELECT count(*), (SELECT count(*) FROM video), (SELECT count(*) FROM frameset),"
+        " (SELECT count(*) FROM object_box),"
         " (SELECT md5(string_agg(sha256, ',' ORDER BY sha256)) FROM video) FROM item",
     )
 
@@ -88,7 +89,8 @@ def test_a_database_in_use_is_not_replaced_unless_told(lab: Lab, kept: tuple[str
 def test_the_database_alone_comes_back_and_workers_go_on(lab: Lab, kept: tuple[str, ...]) -> None:
     before = rows(lab)
     workers = lab.kubectl("get", "deploy,sts", "-n", "data-miner", "-o", "jsonpath={..spec.replicas}")
-    sql = ("psql", "-U", "postgres", "-d", "data_miner", "-c", "DELETE FROM task WHERE stage = 'extract'")
+    # Items that are missing the monitor adds again at once.
+    sql = ("psql", "-U", "postgres", "-d", "data_miner", "-c", "DELETE FROM object_box")
     lab.kubectl("exec", "-n", "data-miner", "postgres-0", "-c", "postgres", "--", *sql)
     assert rows(lab) != before
     run = restore(lab, kept, "--tags", "postgres", "-e", "overwrite=true").ok()

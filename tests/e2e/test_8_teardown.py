@@ -110,7 +110,8 @@ def test_a_machine_that_is_away_is_named_and_the_others_are_taken_down(lab: Lab)
         assert [residue(lab, node) for node in here] == ["" for _ in here]
     finally:
         podman(look(), "start", f"{lab.name}-{away}")
-    wait_for("the machine is back", lambda: lab.ssh(away, "systemctl is-system-running --wait").stdout)
+    # Its k3s goes on starting, as the server is gone.
+    wait_for("the machine is back", lambda: lab.ssh(away, "true").returncode == 0)
     lab.play("teardown.yml", "--limit", away).ok()
     assert residue(lab, away) == ""
 
