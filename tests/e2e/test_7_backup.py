@@ -89,7 +89,7 @@ def test_a_database_in_use_is_not_replaced_unless_told(lab: Lab, kept: tuple[str
 def test_the_database_alone_comes_back_and_workers_go_on(lab: Lab, kept: tuple[str, ...]) -> None:
     before = rows(lab)
     workers = lab.kubectl("get", "deploy,sts", "-n", "data-miner", "-o", "jsonpath={..spec.replicas}")
-    # Items that are missing the monitor adds again at once.
+    # Not items: those that are missing the monitor adds again.
     sql = ("psql", "-U", "postgres", "-d", "data_miner", "-c", "DELETE FROM object_box")
     lab.kubectl("exec", "-n", "data-miner", "postgres-0", "-c", "postgres", "--", *sql)
     assert rows(lab) != before
