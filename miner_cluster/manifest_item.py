@@ -33,6 +33,8 @@ IMAGE_ANNOTATION, TOKEN_ANNOTATION = "data-miner/image-id", "data-miner/token-ha
 PAGE, PAGE_TOKEN_KEY, PAGE_PASSWORD_KEY = "monitor-page", "token", "database-password"
 #: where the image of Adminer listens, whatever its Service's port is
 ADMINER_PORT = 8080
+#: give a pod all GPUs of its machine, and the programs that look at them
+GPU_ENV = {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
 #: of every pod, one in each namespace; its token is mounted nowhere
 SERVICE_ACCOUNT = "data-miner"
 

@@ -18,6 +18,7 @@ from miner_cluster.manifest_item import (
     CERTIFICATES_DIR,
     CERTIFICATES_SECRET,
     CONFIG_MAP,
+    GPU_ENV,
     PAGE,
     PAGE_PASSWORD_KEY,
     PAGE_TOKEN_KEY,
@@ -200,8 +201,7 @@ def _worker_env(cluster: Cluster, worker: ResolvedWorker) -> dict[str, pods.EnvV
     values["POD_NAME"] = {"field": "metadata.name"}
     if worker.schedule_on == "gpu":
         # A pod gets no device that it does not ask for; by limits each GPU would be for one pod alone.
-        values["NVIDIA_VISIBLE_DEVICES"] = "all"
-        values["NVIDIA_DRIVER_CAPABILITIES"] = "compute,utility"
+        values |= GPU_ENV
     if worker.hf_token:
         values["HF_TOKEN"] = {"secret": TOKEN_SECRET, "key": TOKEN_KEY, "optional": True}
     return values

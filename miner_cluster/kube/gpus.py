@@ -8,7 +8,7 @@ from typing import Any
 
 from miner_cluster.kube.api import NOT_FOUND, Api, ApiError, Object
 from miner_cluster.kube.waiting import Wait
-from miner_cluster.manifest_item import WORKER_UID
+from miner_cluster.manifest_item import GPU_ENV, WORKER_UID
 
 _NAME = "gpu-check"
 _CONFLICT = 409
@@ -43,10 +43,7 @@ def pod(node: str, *, namespace: str, image: str, pull_policy: str) -> Object:
                     "image": image,
                     "imagePullPolicy": pull_policy,
                     "command": ["python", "-m", "data_miner.cuda"],
-                    "env": [
-                        {"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"},
-                        {"name": "NVIDIA_DRIVER_CAPABILITIES", "value": "compute,utility"},
-                    ],
+                    "env": [{"name": name, "value": value} for name, value in GPU_ENV.items()],
                     "resources": {
                         "requests": {"cpu": "10m", "memory": "64Mi"},
                         "limits": {"cpu": "1", "memory": "1Gi"},

@@ -15,10 +15,10 @@ from pathlib import Path
 from miner_cluster.kube.api import Api, KubeError, Object
 from miner_cluster.kube.node_removal import address, delete
 from miner_cluster.kube.waiting import Wait
+from miner_cluster.preflight import API_PORT
 
 MEMBER_LABEL = "node-role.kubernetes.io/etcd"
 VOTER = "EtcdIsVoter"
-API_PORT = 6443
 #: within which a server that is well answers
 ANSWER_S = 5.0
 POLL_S = 1.0
