@@ -1,7 +1,9 @@
 """A process beside a run that has the lock: keeps a session with the first server until the run is gone.
 
 The run itself can't: its tasks are processes of their own that end, and a run that is killed does nothing
-more. The kernel tells us at once when it ends, however it ends.
+more. The kernel tells us at once when it ends, however it ends. The other way round, a run that lost the lock
+is ended, with words, before it changes more: the server answers each beat, and where it did not for about as
+long as it keeps the lock for us, nobody knows who is at work there by now.
 """
 
 from __future__ import annotations
@@ -10,9 +12,19 @@ import contextlib
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
+
+from miner_cluster.run_lock.words import taken_away, unheard
+
+#: who takes the lock from us must have it before we ask again; they try ten times a second
+_GIVEN_WAY_S = 2.0
+#: how long a run that was interrupted may take to end
+_ENDS_IN_S = 10.0
 
 
 class Session:
@@ -29,18 +41,33 @@ class Session:
         os.close(read)
         os.close(write)
         self.output = os.fdopen(output, encoding="utf-8")
-        #: what it said, a line of JSON, after what a login shell greets with; empty where it never came
-        self.said = next((line for line in self.output if line.startswith("{")), "")
+        line = next((line for line in self.output if line.startswith("{")), "")
+        #: what it said, after what a login shell greets with; empty where it never came
+        self.said: dict[str, Any] = json.loads(line) if line else {}
+        #: when it was last heard of, or began to run
+        self.heard_at_s = _now_s()
 
     @property
     def has_lock(self) -> bool:
         """Whether it has the lock."""
-        return bool(self.said) and json.loads(self.said)["state"] == "taken"
+        return self.said.get("state") == "taken"
 
     def beat(self) -> None:
         """Tell the program that we are there; where it is gone, its output has ended too."""
         with contextlib.suppress(BrokenPipeError):
             os.write(self._write, b"\n")
+
+    @property
+    def silent_s(self) -> float:
+        """For how long nothing was heard of it."""
+        return _now_s() - self.heard_at_s
+
+    def answers(self) -> bool:
+        """Read what is there of its answers; False where it has ended."""
+        answered = bool(os.read(self.output.fileno(), 4096))
+        if answered:
+            self.heard_at_s = _now_s()
+        return answered
 
     def close(self) -> str:
         """End the program, and return what was complained about."""
@@ -50,36 +77,75 @@ class Session:
         return complaint.decode(errors="replace").strip()
 
 
-def keep(pid: int, command: list[str], again: list[str], beat_s: float) -> None:
+def keep(pid: int, command: list[str], again: list[str], beat_s: float, patience_s: float) -> None:
     """Take the lock, print what was said, and keep it while the process lives.
 
     Args:
         pid: of the run.
         command: takes the lock.
         again: takes it again after the connection was lost.
-        beat_s: how often the server hears of us, and how long after a loss the lock is taken again.
+        beat_s: how often the server hears of us, and how long after an attempt in vain the next one follows.
+        patience_s: how long the server may be silent before the run is ended; less than it keeps the lock.
     """
     run = os.pidfd_open(pid)
     session = Session(command)
     if not session.has_lock:
-        print(session.said or json.dumps({"state": "unknown", "reason": session.close()}))
+        print(json.dumps(session.said or {"state": "unknown", "reason": session.close()}))
         return
-    print(session.said, flush=True)
+    print(json.dumps(session.said), flush=True)
     with Path(os.devnull).open("w") as nothing:
         os.dup2(nothing.fileno(), sys.stdout.fileno())
+    if lost := watch(run, session, again, beat_s, patience_s):
+        end(run, pid, lost)
+
+
+def watch(run: int, session: Session, again: list[str], beat_s: float, patience_s: float) -> str:
+    """Keep the lock until the run has ended, or the lock is lost; return how it was lost."""
     while True:
-        ready, _, _ = select.select([run, session.output.fileno()], [], [], beat_s)
+        ready = select.select([run, session.output.fileno()], [], [], beat_s)[0]
         if run in ready:
-            break
-        if ready:  # the connection was lost, or somebody took the lock from us
             session.close()
-            if select.select([run], [], [], beat_s)[0]:
-                return
+            return ""
+        # Before anything is read: after a sleep, what comes first may be an answer of before. The session is
+        # not waited for, as it may take its time to find out that the way is broken.
+        if session.silent_s > patience_s:
+            return unheard(session.silent_s)
+        if not ready:
+            session.beat()
+        elif not session.answers():  # the connection was lost, or somebody took the lock from us
+            session.close()
+            heard_at_s = session.heard_at_s
+            select.select([run], [], [], _GIVEN_WAY_S)
             session = Session(again)
             if session.said and not session.has_lock:
-                break
-        session.beat()
-    session.close()
+                session.close()
+                return taken_away(session.said.get("holder", {}))
+            if not session.said:
+                session.heard_at_s = heard_at_s
+                select.select([run], [], [], beat_s)
+
+
+def end(run: int, pid: int, words: str) -> None:
+    """Interrupt the run as whoever sits at its terminal would, and say there why."""
+    with contextlib.ExitStack() as stack:
+        stderr = None
+        with contextlib.suppress(OSError):  # a socket can't be opened so
+            stderr = stack.enter_context(Path(f"/proc/{pid}/fd/2").open("a", encoding="utf-8"))
+        # In a file the run would write its last words over ours.
+        last = stderr is not None and Path(f"/proc/self/fd/{stderr.fileno()}").is_file()
+        if stderr and not last:
+            print(f"\n{words}", file=stderr, flush=True)
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(run, signal.SIGINT)
+            if not select.select([run], [], [], _ENDS_IN_S)[0]:
+                signal.pidfd_send_signal(run, signal.SIGTERM)
+        if stderr and last:
+            print(f"\n{words}", file=stderr, flush=True)
+
+
+def _now_s() -> float:
+    """Return the seconds since this machine was started, those that it slept included."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 # Whoever starts us waits until we have closed our output, and not until we end.

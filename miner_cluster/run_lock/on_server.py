@@ -3,7 +3,8 @@
 The lock is an abstract Unix socket: the kernel gives its name to one process, and takes it back when that
 process ends, however it ends, so nothing is ever left over. Whoever finds it taken connects to it and reads
 who has it. The process ends when its standard input does (the run ended, or was killed) and when nothing came
-there for as long as the lease (the controller or the way to it is gone), by this machine's clock.
+there for as long as the lease (the controller or the way to it is gone), by this machine's clock. Each line
+that comes there is answered by one, so that the run knows that it has the lock.
 """
 
 from __future__ import annotations
@@ -69,12 +70,21 @@ def hold(lock: socket.socket, holder: dict[str, Any], lease_s: float) -> None:
             return
         if 0 in ready:
             ends_at_s = time.monotonic() + lease_s
+            say({"state": "taken"})
         if lock.fileno() in ready and answered(lock, holder, taken_at_s):
             return
 
 
 def main(name: str, holder_json: str, lease: str, wish: str) -> None:
-    """Take the lock and hold it, or say who has it."""
+    """Take the lock and hold it, or say who has it.
+
+    Args:
+        name: of the lock.
+        holder_json: who takes it.
+        lease: how many seconds it is held after the last line of standard input.
+        wish: to "ask" for it, to "break" it whoever has it, or "again" to have it from a session of the same
+            run, whose connection was lost and which doesn't know that yet.
+    """
     address, holder, found = f"\0{name}", json.loads(holder_json), None
     with socket.socket(socket.AF_UNIX) as lock:
         for _ in range(TRIES):
@@ -89,10 +99,13 @@ def main(name: str, holder_json: str, lease: str, wish: str) -> None:
                 hold(lock, holder, float(lease))
                 return
             found = ask(address, give_way=wish == "break") or found
-            if found and found["holder"]["run"] == holder["run"]:
+            ours = found is not None and found["holder"]["run"] == holder["run"]
+            if ours and wish == "again":
+                ask(address, give_way=True)
+            elif ours:
                 say({"state": "ours"})
                 return
-            if found and wish != "break":
+            elif found and wish != "break":
                 break
             time.sleep(PAUSE_S)
     say({"state": "held", **(found or {"holder": {}, "age_s": 0})})

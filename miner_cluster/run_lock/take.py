@@ -16,6 +16,7 @@ from typing import Any
 from data_miner.errors import MinerError
 from miner_cluster.cluster import CHECKOUT, Cluster
 from miner_cluster.reach import unreachable
+from miner_cluster.run_lock.words import refusal
 from miner_cluster.ssh.login import login
 
 #: of the socket on the first server, the same whatever a controller calls the cluster
@@ -23,7 +24,8 @@ NAME = "data-miner/run"
 #: the lock is free when nothing was heard of the run for so long
 LEASE_S = 60.0
 BEAT_S = 10.0
-_MINUTE_S, _HOUR_S = 60, 3600
+#: where the lock is waited for, how often it is asked for
+_PAUSE_S = 5.0
 
 
 class LockedError(MinerError):
@@ -52,25 +54,31 @@ def this_run(pid: int, playbook: str) -> Holder:
     )
 
 
-def command(reach: list[str], holder: Holder, *, break_lock: bool, name: str = NAME) -> list[str]:
+def command(
+    reach: list[str], holder: Holder, *, wish: str, name: str = NAME, lease_s: float = LEASE_S
+) -> list[str]:
     """Return what takes the lock: the program's own text, for the server knows nothing of it.
 
     Args:
         reach: the command that runs a shell's command on the server; empty for this machine.
         holder: who takes it.
-        break_lock: take it from whoever has it.
+        wish: "ask", "break" or "again", as the program has it.
         name: of the lock.
+        lease_s: how long it is held when nothing is heard of the run.
     """
     program = (Path(__file__).parent / "on_server.py").read_text()
-    words = [
-        *("/usr/bin/python3", "-c", program, name, json.dumps(asdict(holder)), str(LEASE_S)),
-        "break" if break_lock else "ask",
-    ]
+    words = ["/usr/bin/python3", "-c", program, name, json.dumps(asdict(holder)), str(lease_s), wish]
     return [*reach, shlex.join(words)] if reach else words
 
 
-def take(cluster: Cluster, holder: Holder, *, break_lock: bool) -> str:
-    """Take the lock for as long as the holder's process lives.
+def take(cluster: Cluster, holder: Holder, *, break_lock: bool, wait_s: float = 0) -> str:
+    """Take the lock for as long as the holder's process lives; what it has already it is not given again.
+
+    Args:
+        cluster: the configuration.
+        holder: who takes it.
+        break_lock: take it from whoever has it.
+        wait_s: how long another run may take to end.
 
     Returns:
         Why there is no lock, where the server can't be asked; empty where it is taken.
@@ -82,19 +90,30 @@ def take(cluster: Cluster, holder: Holder, *, break_lock: bool) -> str:
     if away := unreachable({server: (cluster.nodes[server].ip, cluster.ssh.port)}):
         return f"{server} can't be reached ({away[server]})"
     reach = login(cluster, server)
-    said = start_keeper(
-        holder.pid,
-        command(reach, holder, break_lock=break_lock),
-        again=command(reach, holder, break_lock=False),
-    )
+    first = command(reach, holder, wish="break" if break_lock else "ask")
+    again = command(reach, holder, wish="again")
+    until_s = time.monotonic() + wait_s
+    while (said := start_keeper(holder.pid, first, again=again))["state"] == "held":
+        if time.monotonic() + _PAUSE_S > until_s:
+            break
+        time.sleep(_PAUSE_S)
     if said["state"] == "held":
         raise LockedError(refusal(said["holder"], said["age_s"], now_s=time.time()))
     return str(said.get("reason", ""))
 
 
-def start_keeper(pid: int, first: list[str], *, again: list[str], beat_s: float = BEAT_S) -> dict[str, Any]:
+def start_keeper(
+    pid: int,
+    first: list[str],
+    *,
+    again: list[str],
+    beat_s: float = BEAT_S,
+    patience_s: float = LEASE_S - BEAT_S,
+) -> dict[str, Any]:
     """Start the process that keeps the lock, and return what the server said."""
-    order = json.dumps({"pid": pid, "command": first, "again": again, "beat_s": beat_s})
+    order = json.dumps(
+        {"pid": pid, "command": first, "again": again, "beat_s": beat_s, "patience_s": patience_s}
+    )
     line = subprocess.run(  # noqa: S603 - our own module
         [sys.executable, "-m", "miner_cluster.run_lock.keeper", order],
         cwd=CHECKOUT,
@@ -109,27 +128,3 @@ def start_keeper(pid: int, first: list[str], *, again: list[str], beat_s: float 
         return {"state": "unknown", "reason": "the process that keeps the lock has ended"}
     said: dict[str, Any] = json.loads(line)
     return said
-
-
-def refusal(holder: dict[str, Any], age_s: float, *, now_s: float) -> str:
-    """Say who has the lock, since when, and what to do."""
-    if not holder:
-        return (
-            "Nothing was done. Another run has the lock of this cluster and does not say whose it is; wait a "
-            "minute and try again, or take the lock from it: -e break_lock=true"
-        )
-    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now_s - age_s))
-    who = f"{holder['user']}@{holder['host']} runs {holder['playbook']} on this cluster since {since}"
-    return (
-        f"Nothing was done. {who} ({_duration(age_s)}, process {holder['pid']} there). Wait until it has "
-        f"ended. Where it hangs, end it there (kill {holder['pid']}), and the lock is free at once; or take "
-        "the lock from it, which does not stop it: -e break_lock=true"
-    )
-
-
-def _duration(age_s: float) -> str:
-    if age_s < _MINUTE_S:
-        return f"{age_s:.0f} s"
-    if age_s < _HOUR_S:
-        return f"{age_s / _MINUTE_S:.0f} min"
-    return f"{age_s / _HOUR_S:.1f} h"

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from miner_cluster.run_lock.on_server import ask
-from miner_cluster.run_lock.take import Holder, command, refusal, start_keeper, this_run
+from miner_cluster.run_lock.take import Holder, command, start_keeper, this_run
+from miner_cluster.run_lock.words import refusal
 from tests.modules import load_module
 
 PATIENCE_S = 10.0
@@ -43,21 +44,31 @@ def run() -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
 
 
 def take(
-    name: str, process: subprocess.Popen[bytes], *, break_lock: bool = False, beat_s: float = 10
+    name: str,
+    process: subprocess.Popen[bytes],
+    *,
+    wish: str = "ask",
+    beat_s: float = 10,
+    lease_s: float = 60,
 ) -> dict[str, Any]:
     holder = this_run(process.pid, "site.yml")
-    first = command([], holder, break_lock=break_lock, name=name)
-    again = command([], holder, break_lock=False, name=name)
-    return start_keeper(process.pid, first, again=again, beat_s=beat_s)
+    first = command([], holder, wish=wish, name=name, lease_s=lease_s)
+    again = command([], holder, wish="again", name=name, lease_s=lease_s)
+    return start_keeper(process.pid, first, again=again, beat_s=beat_s, patience_s=lease_s - beat_s)
+
+
+def send(number: signal.Signals, name: str, *, program: str) -> None:
+    """Send a signal to the processes that a lock's name is said to: the holder's, or the keeper's."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (process / "cmdline").read_text().split("\0")
+            if any(program in word for word in words[1:3]) and name in " ".join(words):
+                os.kill(int(process.name), number)
 
 
 def end_session(name: str) -> None:
     """End the program that holds the lock, as a lost connection does."""
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            words = (process / "cmdline").read_bytes().split(b"\0")
-            if words[0] == b"/usr/bin/python3" and name.encode() in words:
-                os.kill(int(process.name), signal.SIGKILL)
+    send(signal.SIGKILL, name, program="-c")
 
 
 def free_after(name: str, process: subprocess.Popen[bytes]) -> float:
@@ -91,7 +102,7 @@ def test_the_lock_is_free_at_once_when_its_run_has_ended_however(
 
 def test_a_login_shell_that_greets_is_not_in_the_way(name: str, run: Any) -> None:
     first, second = run(), run()
-    words = command([], this_run(first.pid, "site.yml"), break_lock=False, name=name)
+    words = command([], this_run(first.pid, "site.yml"), wish="ask", name=name)
     greeting = ["sh", "-c", 'echo Welcome; exec "$@"', "sh", *words]
     assert start_keeper(first.pid, greeting, again=greeting) == {"state": "taken"}
     assert take(name, second)["state"] == "held"
@@ -107,15 +118,14 @@ def test_a_run_that_has_the_lock_may_ask_for_it_again(name: str, run: Any) -> No
 def test_the_lock_can_be_taken_from_a_run_that_hangs(name: str, run: Any) -> None:
     first, second, third = run(), run(), run()
     take(name, first)
-    assert take(name, second, break_lock=True) == {"state": "taken"}
+    assert take(name, second, wish="break") == {"state": "taken"}
     assert take(name, third)["holder"]["pid"] == second.pid
 
 
 def test_the_lock_ends_with_its_lease_when_the_way_to_the_run_is_gone(name: str) -> None:
     def session(lease_s: str) -> subprocess.Popen[bytes]:
         holder = Holder(run=lease_s, user="u", host="h", pid=1, playbook="p")
-        words = command([], holder, break_lock=False, name=name)
-        words[-2] = lease_s
+        words = command([], holder, wish="ask", name=name, lease_s=float(lease_s))
         return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     with session("0.5") as silent:
@@ -128,8 +138,8 @@ def test_the_lock_ends_with_its_lease_when_the_way_to_the_run_is_gone(name: str)
 
 
 def test_what_is_heard_of_the_run_keeps_the_lock(name: str) -> None:
-    words = command([], Holder(run="r", user="u", host="h", pid=1, playbook="p"), break_lock=False, name=name)
-    words[-2] = "1"
+    holder = Holder(run="r", user="u", host="h", pid=1, playbook="p")
+    words = command([], holder, wish="ask", name=name, lease_s=1)
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as session:
         assert session.stdin
         assert session.stdout
@@ -152,6 +162,76 @@ def test_the_lock_is_taken_again_after_the_connection_was_lost(name: str, run: A
     assert found["holder"]["pid"] == first.pid
 
 
+def test_a_session_that_does_not_know_that_its_connection_was_lost_gives_the_lock_to_the_next(
+    name: str, run: Any
+) -> None:
+    first = run()
+    words = command([], this_run(first.pid, "site.yml"), wish="ask", name=name)
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as stale:
+        assert stale.stdout
+        assert json.loads(stale.stdout.readline())["state"] == "taken"
+        assert take(name, first, wish="again") == {"state": "taken"}
+        assert stale.wait(PATIENCE_S) == 0
+    assert take(name, run(), wish="again")["state"] == "held"
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """A run, and the file that its standard error goes to."""
+    file = tmp_path / "stderr"
+    with file.open("w") as stderr, subprocess.Popen(["sleep", "60"], stderr=stderr) as process:
+        yield process, file
+        process.kill()
+
+
+def wait_for(words: str, file: Path) -> None:
+    until = time.monotonic() + PATIENCE_S
+    while words not in file.read_text():
+        assert time.monotonic() < until, file.read_text()
+        time.sleep(0.05)
+
+
+def test_a_run_whose_controller_slept_for_longer_than_the_lease_is_ended_with_words(
+    name: str, told: Any, run: Any
+) -> None:
+    first, file = told
+    take(name, first, beat_s=0.2, lease_s=1.5)
+    send(signal.SIGSTOP, name, program="run_lock.keeper")
+    assert free_after(name, run()) < PATIENCE_S
+    assert first.poll() is None
+    send(signal.SIGCONT, name, program="run_lock.keeper")
+    assert first.wait(PATIENCE_S) == -signal.SIGINT
+    wait_for("the first server did not hear of it for", file)
+
+
+def test_a_run_whose_server_does_not_answer_any_more_is_ended_with_words(name: str, told: Any) -> None:
+    first, file = told
+    take(name, first, beat_s=0.2, lease_s=1.5)
+    send(signal.SIGSTOP, name, program="-c")
+    try:
+        assert first.wait(PATIENCE_S) == -signal.SIGINT
+        wait_for("the first server did not hear of it for", file)
+    finally:
+        end_session(name)
+
+
+def test_a_run_that_the_lock_was_taken_from_is_ended_with_who_has_it(name: str, told: Any, run: Any) -> None:
+    first, file = told
+    take(name, first)
+    take(name, run(), wish="break")
+    assert first.wait(PATIENCE_S) == -signal.SIGINT
+    wait_for("who runs site.yml. Run it again", file)
+
+
+def test_a_run_that_is_heard_of_goes_on_for_longer_than_the_lease(name: str, told: Any) -> None:
+    first, file = told
+    take(name, first, beat_s=0.2, lease_s=1)
+    with pytest.raises(subprocess.TimeoutExpired):
+        first.wait(2.5)
+    assert file.read_text() == ""
+    assert ask(f"\0{name}", give_way=False) is not None
+
+
 def test_a_server_that_can_not_be_asked_is_named(run: Any) -> None:
     process = run()
     said = start_keeper(process.pid, ["sh", "-c", "echo no way >&2; exit 255"], again=["true"])
@@ -164,7 +244,7 @@ def test_two_that_begin_at_the_same_moment_do_not_both_get_it(name: str, run: An
         sessions = [
             stack.enter_context(
                 subprocess.Popen(
-                    command([], holder, break_lock=False, name=name),
+                    command([], holder, wish="ask", name=name),
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                 )
