@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from miner_cluster.cluster import CHECKOUT
-from tests.integration.playbooks.conftest import Play, Run
+from tests.integration.playbooks.conftest import Play, Run, ansible_playbook
 
 #: `crontab` with a file of the test's own instead of the user's table
 CRONTAB = """\
@@ -69,8 +70,11 @@ def test_the_daily_backup_comes_moves_and_goes_with_its_key(schedule: Schedule) 
     assert schedule.table.read_text() == THEIRS
     assert "changed=1" in schedule.run().output
     inventory = shlex.quote(str(schedule.inventory))
-    line = f"ANSIBLE_DISPLAY_FAILED_STDERR=true make -C {CHECKOUT} backup INVENTORY={inventory} >/dev/null"
-    ours = "#Ansible: data-miner: backup of test"
+    line = (
+        f"ANSIBLE_DISPLAY_FAILED_STDERR=true make -C {CHECKOUT} backup INVENTORY={inventory} "
+        "ARGS='-e lock_wait_s=3600' >/dev/null"
+    )
+    ours = f"#Ansible: data-miner: backup of {schedule.inventory}"
     assert schedule.table.read_text() == f"{THEIRS}{ours}\n7 3 * * * {line}\n"
     assert "changed=0" in schedule.run().output
     schedule.daily_at("23:59")
@@ -102,6 +106,21 @@ def test_no_backup_is_due_of_a_cluster_that_was_taken_down(schedule: Schedule) -
         assert schedule.table.read_text() == before
     schedule.run(playbook="teardown.yml")
     assert schedule.table.read_text() == THEIRS
+
+
+def test_another_cluster_of_the_same_name_keeps_its_line(schedule: Schedule, tmp_path: Path) -> None:
+    schedule.daily_at("03:07")
+    schedule.run()
+    ours = schedule.table.read_text()
+    other = tmp_path / "another checkout" / schedule.inventory.name
+    shutil.copytree(schedule.inventory, other)
+    book = ("-i", str(other), "playbooks/backup_schedule.yml")
+    where = {"PATH": f"{schedule.bin}:{os.environ['PATH']}", "TABLE": str(schedule.table)}
+    assert ansible_playbook(*book, **where).code == 0
+    assert schedule.table.read_text().startswith(ours)
+    assert schedule.table.read_text().count("make -C") == 2
+    assert ansible_playbook(*book, "-e", "backups_end=true", **where).code == 0
+    assert schedule.table.read_text() == ours
 
 
 def test_a_controller_without_cron_needs_none_for_no_backups(schedule: Schedule) -> None:
