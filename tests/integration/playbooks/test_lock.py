@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from pathlib import Path
 
 import pytest
 import yaml
@@ -10,12 +10,15 @@ import yaml
 from miner_cluster.cluster import CHECKOUT
 from tests.integration.playbooks.conftest import Play
 
-#: change nothing of a cluster, or nothing but what one run at a time can have
-LOOKING = {"backup", "support", "preflight", "status", "verify", "credentials", "render", "lab"}
-COMMANDS = re.findall(
-    r"^\| `((?:playbooks/)?\w+\.yml)` \|", (CHECKOUT / "README.md").read_text(), re.MULTILINE
+#: change nothing of a cluster
+LOOKING = {"support", "preflight", "status", "verify", "credentials", "render", "lab", "backup_schedule"}
+#: only ever parts of others, and change nothing
+PARTS = {"lock", "artifacts", "image_ids", "nvidia_report"}
+CHANGING = sorted(
+    str(path.relative_to(CHECKOUT))
+    for path in [*CHECKOUT.glob("*.yml"), *CHECKOUT.glob("playbooks/*.yml")]
+    if path.stem not in LOOKING | PARTS | {"requirements"}
 )
-CHANGING = sorted({"site.yml", "teardown.yml", *COMMANDS} - {f"playbooks/{name}.yml" for name in LOOKING})
 
 
 @pytest.mark.parametrize("playbook", CHANGING)
@@ -31,3 +34,13 @@ def test_where_the_server_is_away_preflight_has_the_word(play: Play) -> None:
         run.output.split()
     )
     assert "cluster.nodes.one.ip in cluster_config.yaml" in run.output
+
+
+def test_a_run_asks_for_the_lock_once_whichever_of_its_parts_need_it(play: Play, tmp_path: Path) -> None:
+    book = tmp_path / "parts.yml"
+    lock = {"name": "Lock", "ansible.builtin.import_playbook": str(CHECKOUT / "playbooks/lock.yml")}
+    book.write_text(yaml.safe_dump([lock, lock]))
+    run = play(str(book))
+    assert run.code == 0, run.output
+    assert run.output.count("TASK [Make sure that nobody else works on the cluster]") == 2
+    assert run.output.count("Nobody is kept from changing the cluster meanwhile") == 1
