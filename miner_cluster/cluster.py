@@ -110,6 +110,7 @@ class Cluster(Resolved):
     #: the address that keepalived moves between the servers
     api_vip: str | None
     prometheus_namespace: str | None
+    ignore_firewalls: bool
     ssh: ResolvedSsh
     nodes: dict[str, ResolvedNode]
     storage: Storage
@@ -178,6 +179,7 @@ def resolve_cluster(
         api_host=file.cluster.api_address or file.cluster.api_vip or _first_master(file),
         api_vip=file.cluster.api_vip,
         prometheus_namespace=file.cluster.prometheus_namespace,
+        ignore_firewalls=file.cluster.ignore_firewalls,
         ssh=ResolvedSsh(
             user=file.cluster.ssh.user, port=file.cluster.ssh.port, key=str(_key(file, state_dir))
         ),

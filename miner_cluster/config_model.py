@@ -84,6 +84,9 @@ class ClusterSection(Section):
     """With several masters, instead of api_vip: your load balancer, which passes port 6443 on to them."""
     prometheus_namespace: Namespace | None = None
     """Whose pods may read /metrics of workers and volume servers. Unset: nobody; volume servers have none."""
+    ignore_firewalls: bool = False
+    """Preflight refuses machines whose firewall does not let in all of the others, pods and services. true
+    where rules that it does not understand do, such as those for single ports."""
     ssh: Ssh = Ssh()
     nodes: Annotated[dict[NodeName, Node], Field(min_length=1)]
 

@@ -19,7 +19,9 @@ MADE_UP = ("docker", "br-", "cni", "flannel", "veth", "virbr", "kube-", "lxc", "
 TRUST = {
     "ufw": "ufw allow from {}",
     "firewalld": "firewall-cmd --permanent --zone=trusted --add-source={0}",
+    "nftables": "nft insert rule {1} ip saddr {0} accept",
 }
+LAST = {"firewalld": ["firewall-cmd --reload"], "nftables": ["the same in /etc/nftables.conf"]}
 
 
 def surrounding_troubles(cluster: Cluster, node: ResolvedNode, facts: Facts) -> list[Trouble]:
@@ -92,7 +94,7 @@ def _others(facts: Facts) -> Iterator[tuple[str, str]]:
 def _firewall(cluster: Cluster, node: ResolvedNode, facts: Facts) -> Iterator[tuple[str, str]]:
     """A firewall is no trouble where it lets in the other machines, pods and services."""
     name = facts["firewall"]["name"]
-    if not name:
+    if not name or cluster.ignore_firewalls:
         return
     has = interface(node, facts)
     # Other machines come by the interface that has its address; pods come from the machine itself.
@@ -108,13 +110,12 @@ def _firewall(cluster: Cluster, node: ResolvedNode, facts: Facts) -> Iterator[tu
         if not any(IPv4Network(text).subnet_of(network) for network in networks)
     ]
     if shut:
-        commands = [TRUST[name].format(text) for text in shut]
-        if name == "firewalld":
-            commands.append("firewall-cmd --reload")
+        commands = [TRUST[name].format(text, facts["firewall"].get("chain")) for text in shut]
+        commands += LAST.get(name, [])
         yield (
             f"its firewall {name} keeps out {', '.join(shut)}, which are machines, pods and services of this "
             "cluster",
-            "; ".join(commands),
+            f"{'; '.join(commands)}. Where they are let in by other rules: cluster.ignore_firewalls: true",
         )
 
 

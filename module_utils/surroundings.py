@@ -1,6 +1,6 @@
 """What else a machine runs and how it is connected, as far as that can be in a cluster's way.
 
-Runs on the nodes, from Python 3.8 on, and starts one program at most.
+Runs on the nodes, from Python 3.8 on, and starts a few programs at most.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import re
 import subprocess
 from pathlib import Path
 from typing import Any
+
+from . import nftables
 
 CGROUP_ROOTS = tuple(Path("/sys/fs/cgroup") / name for name in ("", "systemd", "unified"))
 CLOCKS = ("systemd-timesyncd", "chrony", "chronyd", "ntpsec", "ntp", "ntpd", "openntpd")
@@ -26,7 +28,6 @@ KUBERNETES = (
 MODULES = ("overlay", "br_netfilter", "vxlan")
 CONTROLLERS = ("cpu", "cpuset", "memory", "pids")
 IP_TIMEOUT_S = 5
-EVERYBODY = "0.0.0.0/0"
 
 
 def read(path: Path) -> str:
@@ -108,7 +109,7 @@ def ufw_allows(rules: str, defaults: str) -> list[str]:
         defaults: /etc/default/ufw.
     """
     if re.search(r'^DEFAULT_INPUT_POLICY="?ACCEPT', defaults, re.MULTILINE):
-        return [EVERYBODY]
+        return [nftables.EVERYBODY]
     pattern = (
         r"^### tuple ### allow(?:_log(?:-all)?)? any any \S+ any (\S+) in(?:_(\S+))?(?: comment=\S*)?[ \t]*$"
     )
@@ -124,11 +125,11 @@ def firewalld_allows(trusted: str, settings: str) -> list[str]:
         settings: /etc/firewalld/firewalld.conf.
     """
     if re.search(r"^DefaultZone=trusted\s*$", settings, re.MULTILINE):
-        return [EVERYBODY]
+        return [nftables.EVERYBODY]
     interfaces = re.findall(r'<interface\s+name="([^"]+)"', trusted)
     return [
         *re.findall(r'<source\s+address="([^"]+)"', trusted),
-        *(f"{EVERYBODY}%{interface}" for interface in interfaces),
+        *(f"{nftables.EVERYBODY}%{interface}" for interface in interfaces),
     ]
 
 
@@ -140,7 +141,7 @@ def firewall(etc: Path) -> dict[str, Any]:
     if re.search(r"^ENABLED=yes", read(etc / "ufw/ufw.conf"), re.MULTILINE):
         allows = ufw_allows(read(etc / "ufw/user.rules"), read(etc / "default/ufw"))
         return {"name": "ufw", "allows": allows}
-    return {"name": "", "allows": []}
+    return nftables.look()
 
 
 def ip_address() -> str:

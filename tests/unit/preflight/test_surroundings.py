@@ -59,6 +59,16 @@ def address(interface: str, ip: str, mtu: int = 1500) -> dict[str, Any]:
             "firewall-cmd --permanent --zone=trusted --add-source=172.31.77.12; firewall-cmd --reload",
         ),
         (
+            {"firewall": {"name": "nftables", "allows": EVERYBODY[1:], "chain": "inet filter input"}},
+            "nftables keeps out 172.31.77.11, 172.31.77.12",
+            "nft insert rule inet filter input ip saddr 172.31.77.11 accept",
+        ),
+        (
+            {"firewall": {"name": "ufw", "allows": []}},
+            "ufw keeps out",
+            "Where they are let in by other rules: cluster.ignore_firewalls: true",
+        ),
+        (
             {"addresses": [address("lo", "127.0.0.1"), address("ens3", "10.0.0.5")]},
             "none of its interfaces has its address 172.31.77.10",
             "cluster.nodes.lab-server.ip: 10.0.0.5 (ens3)",
@@ -93,6 +103,12 @@ def test_each_thing_in_the_way_is_named_with_what_to_do(
 )
 def test_what_is_well_is_in_nobodys_way(cluster: Cluster, facts: Look, changes: dict[str, Any]) -> None:
     assert surrounding_troubles(cluster, cluster.nodes["lab-server"], facts(**changes)) == []
+
+
+def test_a_firewall_whose_rules_are_known_better_is_in_nobodys_way(cluster: Cluster, facts: Look) -> None:
+    knows = cluster.model_copy(update={"ignore_firewalls": True})
+    shut = facts(firewall={"name": "ufw", "allows": []})
+    assert surrounding_troubles(knows, knows.nodes["lab-server"], shut) == []
 
 
 @pytest.mark.parametrize(
