@@ -5,11 +5,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kube_nodes
-short_description: Wait until nodes are Ready and give them their labels
+short_description: Wait until nodes are Ready and give them their labels and taints
 description:
   - Fails when a node is missing or does not get Ready, and says what it says of itself.
   - Sets labels that differ, and removes those that were set here earlier and are no longer wanted. Which
     these are is kept in the annotation C(data-miner/labels) of each node. Labels of others are left alone.
+    Taints likewise, by the annotation C(data-miner/taints).
 options:
   kubeconfig:
     description: Path of the kubeconfig on the controller. Under check mode it may be missing.
@@ -19,6 +20,10 @@ options:
     description: By node, its labels. A label that is null stays as it is.
     type: dict
     required: true
+  taints:
+    description: By node, its taints, each as C(key=value:effect). Of a node that is left out, ours go.
+    type: dict
+    default: {}
   wait_s:
     description: Seconds within which all nodes must be Ready. Check mode does not wait.
     type: int
@@ -37,6 +42,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+tainted:
+  description: Names of the nodes whose taints were changed.
+  type: list
+  elements: str
+  returned: always
 labelled:
   description: Names of the nodes whose labels were changed.
   type: list
@@ -49,57 +59,67 @@ from typing import Any
 
 from ansible.utils.display import Display
 
-from miner_cluster.kube import node_labels
+from miner_cluster.kube import node_labels, node_taints
 from miner_cluster.kube.api import Api
 from miner_cluster.kube.waiting import Wait
 
 ARGUMENTS: dict[str, Any] = {
     "kubeconfig": {"type": "path", "required": True},
     "labels": {"type": "dict", "required": True},
+    "taints": {"type": "dict", "default": {}},
     "wait_s": {"type": "int", "default": 120},
 }
 
 
-def label(params: dict[str, Any], *, check: bool) -> list[node_labels.Change]:
-    """Label the nodes, unless in check mode, and return the changes.
+def changes(
+    params: dict[str, Any], *, check: bool
+) -> tuple[list[node_labels.Change], list[node_taints.Change]]:
+    """Label and taint the nodes, unless in check mode, and return the changes.
 
     Raises:
         KubeError: the API does not answer, or a node is missing or not Ready.
     """
     wanted: dict[str, node_labels.Wanted] = params["labels"]
+    taints: dict[str, list[str]] = params["taints"]
     kubeconfig = Path(params["kubeconfig"])
     if check and not kubeconfig.exists():
-        return [
-            node_labels.Change(
-                node=name, labels=dict(labels), owned=[k for k, v in labels.items() if v], before={}
-            )
-            for name, labels in wanted.items()
-        ]
-    api = Api(kubeconfig)
-    nodes = node_labels.ready_nodes(
-        api, list(wanted), wait_s=0 if check else params["wait_s"], waiting=Wait(Display().display)
-    )
-    changes = [c for name, labels in wanted.items() if (c := node_labels.plan(nodes[name], labels))]
-    for change in changes if not check else []:
-        node_labels.apply(api, change)
-    return changes
+        # Of nodes that are yet to come, as they join.
+        nodes = {name: {"metadata": {"name": name}} for name in wanted}
+    else:
+        api = Api(kubeconfig)
+        nodes = node_labels.ready_nodes(
+            api, list(wanted), wait_s=0 if check else params["wait_s"], waiting=Wait(Display().display)
+        )
+    to_label = [c for name, labels in wanted.items() if (c := node_labels.plan(nodes[name], labels))]
+    to_taint = [t for name in wanted if (t := node_taints.plan(nodes[name], taints.get(name, [])))]
+    if not check:
+        for labelled in to_label:
+            node_labels.apply(api, labelled)
+        for tainted in to_taint:
+            node_taints.apply(api, tainted, taints.get(tainted.node, []))
+    return to_label, to_taint
 
 
-def difference(change: node_labels.Change) -> dict[str, str]:
+def difference(what: str, node: str, before: list[str], after: list[str]) -> dict[str, str]:
     """Return what Ansible shows with --diff."""
-    texts = [
-        "".join(f"{key}: {value}\n" for key, value in sorted(labels.items()))
-        for labels in (change.before, change.after)
-    ]
-    heading = f"labels of node {change.node}"
+    heading = f"{what} of node {node}"
+    texts = ["".join(f"{line}\n" for line in sorted(lines)) for lines in (before, after)]
     return {"before_header": heading, "after_header": heading, "before": texts[0], "after": texts[1]}
 
 
 def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     """Return what the module returns."""
-    changes = label(params, check=check)
+    labelled, tainted = changes(params, check=check)
     return {
-        "changed": bool(changes),
-        "labelled": [change.node for change in changes],
-        "diff": [difference(change) for change in changes],
+        "changed": bool(labelled or tainted),
+        "labelled": [change.node for change in labelled],
+        "tainted": [change.node for change in tainted],
+        "diff": [
+            *(difference("labels", c.node, _lines(c.before), _lines(c.after)) for c in labelled),
+            *(difference("taints", c.node, c.before, c.after) for c in tainted),
+        ],
     }
+
+
+def _lines(labels: dict[str, str]) -> list[str]:
+    return [f"{key}: {value}" for key, value in labels.items()]

@@ -69,6 +69,7 @@ class ResolvedNode(Resolved):
     rack: str | None
     data_center: str | None
     labels: dict[str, str]
+    taints: list[str]
 
 
 class ResolvedWorker(Resolved):
@@ -82,6 +83,7 @@ class ResolvedWorker(Resolved):
     autoscale: Autoscale | None
     schedule_on: Literal["all", "master", "gpu"]
     hf_token: bool
+    tolerations: list[str]
     preset: str
     node_port: int | None
 
@@ -260,6 +262,7 @@ def _node(name: str, node: Node, default_limit: int) -> ResolvedNode:
         rack=node.rack,
         data_center=node.data_center,
         labels=labels,
+        taints=node.taints,
     )
 
 
@@ -270,6 +273,7 @@ def _worker(name: str, worker: Worker) -> ResolvedWorker:
         autoscale=worker.autoscale,
         schedule_on=worker.schedule_on,
         hf_token=worker.hf_token,
+        tolerations=worker.tolerations,
         preset=worker_preset(name, worker),
         node_port=page_node_port(name, worker),
     )

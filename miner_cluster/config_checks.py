@@ -12,6 +12,7 @@ from ipaddress import ip_address, ip_network
 from pathlib import PurePosixPath
 
 from data_miner.config import KeyPath
+from miner_cluster import taints
 from miner_cluster.config_model import (
     ClusterSection,
     Image,
@@ -89,6 +90,7 @@ def check(sections: Sections) -> list[Finding]:
         *_limits(sections),
         *_replication(sections),
         *_placement(sections),
+        *_taints(sections),
         *_autoscale(sections),
         *_presets(sections),
         *_services(sections),
@@ -309,6 +311,12 @@ def _placement(sections: Sections) -> Iterator[Finding]:
             )
         elif worker.schedule_on == "all" and not may_work:
             yield Finding(path=path, message="every node is storage_only", hint="add a node that works")
+
+
+def _taints(sections: Sections) -> Iterator[Finding]:
+    if sections.has_all("nodes"):
+        for path, message, hint in taints.check(sections.nodes, sections.workers):
+            yield Finding(path=path, message=message, hint=hint)
 
 
 def _autoscale(sections: Sections) -> Iterator[Finding]:

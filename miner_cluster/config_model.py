@@ -24,6 +24,7 @@ from miner_cluster.value_types import (
     NodeLabels,
     NodeName,
     NodePort,
+    NodeTaint,
     Port,
     Replicas,
     Replication,
@@ -69,6 +70,8 @@ class Node(Section):
     """The data center that the rack stands in. Unset: one of all."""
     labels: NodeLabels = {}
     """Kubernetes labels beside our own."""
+    taints: list[NodeTaint] = []
+    """Keep pods away that do not tolerate them, as in dedicated=mining:NoSchedule; storage runs anyhow."""
 
 
 class ClusterSection(Section):
@@ -163,6 +166,8 @@ class Worker(Section):
     schedule_on: Literal["all", "master", "gpu"] = "all"
     hf_token: bool = False
     """Gives the pods HF_TOKEN, for models that are not public."""
+    tolerations: list[NodeTaint] = []
+    """Taints of machines that its pods may run on all the same; without =value, whatever the value is."""
     preset: Text | None = None
     """Unset: gpu where schedule_on is gpu, medium for extract, else small."""
     node_port: NodePort | None = None

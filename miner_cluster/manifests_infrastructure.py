@@ -24,6 +24,7 @@ from miner_cluster.manifest_item import (
     service_host,
 )
 from miner_cluster.quantities import memory_bytes, split_range
+from miner_cluster.taints import CONTROL_PLANE, tolerations
 
 _LOKI_CONFIG = "loki-config"
 _PROVISIONING, _DASHBOARDS = "grafana-provisioning", "grafana-dashboards"
@@ -87,6 +88,7 @@ def _service_vars(
         "memory_mb": _memory_limit_mb(cluster.resource_presets[service.preset].memory),
         "pod_annotations": _config_annotation(cluster, name) | image_annotation(images, service.image),
         "host": cluster.servers[0],
+        "tolerations": _tolerations(cluster),
         "data_dir": f"{cluster.storage.db_path}/{name}",
         "database": DATABASE,
         "database_host": service_host(cluster, "postgres"),
@@ -172,6 +174,9 @@ def _migration(cluster: Cluster, images: Mapping[str, str]) -> Iterator[Item]:
         return
     image = app_image(cluster)
     suffix = f"-{images[image].removeprefix('sha256:')[:8]}" if image in images else ""
+    # A Job can't be changed: where the first server got other taints, it is another one.
+    taints = cluster.nodes[cluster.servers[0]].taints
+    suffix += f"-{hashlib.sha256(' '.join(taints).encode()).hexdigest()[:4]}" if taints else ""
     yield Item(
         phase="infrastructure",
         template="infrastructure/db-migrate.yaml.j2",
@@ -184,10 +189,16 @@ def _migration(cluster: Cluster, images: Mapping[str, str]) -> Iterator[Item]:
             "pod_annotations": image_annotation(images, image),
             "env": database_env(),
             "uid": WORKER_UID,
+            "tolerations": tolerations(taints),
             "preset": cluster.resource_presets[cluster.infrastructure["postgres"].preset].model_dump(),
         },
         key="infrastructure.postgres",
     )
+
+
+def _tolerations(cluster: Cluster) -> list[dict[str, str]]:
+    """Return what lets a pod run on the first server, whatever keeps others away there."""
+    return tolerations([CONTROL_PLANE], cluster.nodes[cluster.servers[0]].taints)
 
 
 def _memory_limit_mb(memory: str) -> int:

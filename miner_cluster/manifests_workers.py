@@ -36,6 +36,7 @@ from miner_cluster.manifest_item import (
     scraped,
 )
 from miner_cluster.model_workers import worker_image
+from miner_cluster.taints import tolerations, worker_tolerates
 
 #: what a worker reads of the file that is mounted; everything else of a project comes from the database with
 #: each item, so that it needs no restart. The monitor, which writes it there, reads the whole file.
@@ -150,6 +151,7 @@ def _worker_vars(cluster: Cluster, stage: str, worker: ResolvedWorker, config: M
         "kind": worker.kind,
         "replicas": worker.replicas,
         "schedule_on": worker.schedule_on,
+        "tolerations": tolerations(worker_tolerates(worker)),
         "image": worker_image(cluster, stage),
         "pull_policy": cluster.image.pull_policy,
         "env": _worker_env(cluster, worker) | paths,

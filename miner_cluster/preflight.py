@@ -14,6 +14,7 @@ from typing import Any
 from miner_cluster.cluster import Cluster, ResolvedNode
 from miner_cluster.model_workers import may_run
 from miner_cluster.requests import SYSTEM_REQUESTS, fixed_requests, floating_requests
+from miner_cluster.taints import repels
 
 GIB = 1 << 30
 MIB = 1 << 20
@@ -259,6 +260,7 @@ def _floating(
             name
             for name, node in cluster.nodes.items()
             if may_run(node, request.schedule_on, has_gpu=name in gpus)
+            and not repels(node.taints, request.tolerations)
         ]
         fitting = [name for name in names if free[name][0] >= request.cpu and free[name][1] >= request.memory]
         if not fitting:

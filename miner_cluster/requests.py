@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from miner_cluster.cluster import Cluster
 from miner_cluster.quantities import memory_bytes, millicores, split_range
+from miner_cluster.taints import worker_tolerates
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +19,8 @@ class Request:
     cpu: int
     memory: int
     schedule_on: Literal["all", "master", "gpu"] = "all"
+    #: taints of machines that do not keep it away
+    tolerations: tuple[str, ...] = ()
 
 
 #: what k3s runs by itself: its manifest of CoreDNS asks for 100m and 70Mi
@@ -43,9 +46,10 @@ def floating_requests(cluster: Cluster) -> Iterator[Request]:
     for name, worker in cluster.workers.items():
         for _ in range(1 if worker.replicas is None else worker.replicas):
             containers = 2 if worker.node_port else 1  # the page has what its worker has
-            yield _request(
+            request = _request(
                 cluster, f"{name}-worker", worker.preset, worker.schedule_on, containers=containers
             )
+            yield replace(request, tolerations=tuple(worker_tolerates(worker)))
 
 
 def total_requests(cluster: Cluster) -> dict[str, int]:

@@ -192,6 +192,19 @@ _LABEL_KEY = re.compile(
 _LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?")
 
 
+_TAINT = re.compile(
+    rf"{_LABEL_KEY.pattern}(?:={_LABEL_VALUE.pattern})?:(?:NoSchedule|PreferNoSchedule|NoExecute)"
+)
+#: Kubernetes sets and removes these itself
+_OWN_TAINTS = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
+
+
+def _free_taint(value: str) -> str:
+    if value.startswith(_OWN_TAINTS):
+        raise ValueError("is set by Kubernetes itself, by how the machine is")
+    return value
+
+
 def _free_label(value: str) -> str:
     if value in _KUBELET_LABELS or value.startswith("data-miner/"):
         raise ValueError("is set by Kubernetes or by these playbooks, and pods find their place by it")
@@ -207,4 +220,14 @@ NodeLabels = dict[
     Annotated[
         str, AfterValidator(_matching(_LABEL_VALUE, "a label value of at most 63 letters, digits and . _ -"))
     ],
+]
+NodeTaint = Annotated[
+    str,
+    AfterValidator(
+        _matching(
+            _TAINT,
+            "a taint such as dedicated=mining:NoSchedule (or :NoExecute, :PreferNoSchedule)",
+        )
+    ),
+    AfterValidator(_free_taint),
 ]

@@ -1,0 +1,93 @@
+"""Taints of the nodes: which of them are ours, and what to change. Those of others stay as they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from miner_cluster.kube.api import Api, ApiError, Object
+from miner_cluster.kube.node_labels import MERGE_PATCH, owned_labels
+from miner_cluster.taints import Taint, parse
+
+#: names, as JSON, the taints that were set here, each as KEY:EFFECT, so that they can be removed again
+ANNOTATION = "data-miner/taints"
+_CONFLICT, _TRIES = 409, 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What to change at one node: all of its taints afterwards, and which of them are ours then."""
+
+    node: str
+    taints: list[Object]
+    owned: list[str]
+    before: list[str]
+    #: the node as it was looked at: Kubernetes' own controllers change taints too
+    version: str
+
+    @property
+    def after(self) -> list[str]:
+        """Return all taints as they are afterwards, as kubectl writes them."""
+        return [words(taint) for taint in self.taints]
+
+
+def plan(node: Object, wanted: Sequence[str]) -> Change | None:
+    """Return how to bring a node to its taints; None when there is nothing to do."""
+    meta = node["metadata"]
+    present: list[Object] = node.get("spec", {}).get("taints") or []
+    before = owned_labels((meta.get("annotations") or {}).get(ANNOTATION))
+    ours = {_name(taint): taint for taint in map(_object, wanted)}
+    kept = [taint for taint in present if _name(taint) not in before | ours.keys()]
+    same = [taint for taint in present if _same(taint, ours.get(_name(taint)))]
+    added = [taint for name, taint in ours.items() if name not in map(_name, same)]
+    if not added and len(kept) + len(same) == len(present) and before == ours.keys():
+        return None
+    return Change(
+        node=meta["name"],
+        taints=[*kept, *same, *added],
+        owned=sorted(ours),
+        before=[words(taint) for taint in present],
+        version=meta.get("resourceVersion", ""),
+    )
+
+
+def words(taint: Object) -> str:
+    """Return a taint as kubectl writes it."""
+    return str(Taint(key=taint["key"], value=taint.get("value"), effect=taint["effect"]))
+
+
+def apply(api: Api, change: Change, wanted: Sequence[str]) -> None:
+    """Change a node's taints; where it was changed meanwhile, as what it is now asks for."""
+    path = api.resource("v1", "Node").path(name=change.node)
+    for tries_left in reversed(range(_TRIES)):
+        metadata = {
+            "annotations": {ANNOTATION: json.dumps(change.owned)},
+            "resourceVersion": change.version,
+        }
+        try:
+            api.call(
+                "PATCH", path, {"metadata": metadata, "spec": {"taints": change.taints}}, content=MERGE_PATCH
+            )
+        except ApiError as error:
+            if error.status != _CONFLICT or not tries_left:
+                raise
+        else:
+            return
+        again = plan(api.call("GET", path), wanted)
+        if again is None:
+            return
+        change = again
+
+
+def _object(text: str) -> Object:
+    taint = parse(text)
+    return {"key": taint.key, "value": taint.value or "", "effect": taint.effect}
+
+
+def _name(taint: Object) -> str:
+    return f"{taint['key']}:{taint['effect']}"
+
+
+def _same(taint: Object, wanted: Object | None) -> bool:
+    return wanted is not None and taint.get("value", "") == wanted["value"]
