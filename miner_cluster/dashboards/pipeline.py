@@ -26,18 +26,35 @@ SELECT project, stage,
     count(*) FILTER (WHERE state = 'dead') AS dead
 FROM item GROUP BY project, stage ORDER BY project, min(id)
 """
-_FRAMES = """
+#: near duplicates of what is kept, with whatever parameters; boxes found in them earlier are still there
+_DROPPED = """
+SELECT project, video, time_ms FROM dedup_frame GROUP BY project, video, time_ms HAVING NOT bool_or(kept)
+"""
+_FRAMES = f"""
+WITH dropped AS ({_DROPPED})
 SELECT name AS project,
     (SELECT coalesce(sum(frames), 0) FROM frameset WHERE frameset.project = name) AS cut,
     (SELECT coalesce(sum(cardinality(passed_ms)), 0) FROM filtered WHERE filtered.project = name) AS passed,
     (SELECT count(*) FROM dedup_frame WHERE dedup_frame.project = name AND kept) AS kept,
-    (SELECT count(*) FROM object_box WHERE object_box.project = name) AS objects
+    (SELECT count(*) FROM object_box LEFT JOIN dropped USING (project, video, time_ms)
+        WHERE object_box.project = name AND dropped.time_ms IS NULL) AS objects
 FROM project ORDER BY name
+"""  # noqa: S608 - only queries of our own
+_KEPT = """
+SELECT coalesce(sum(CASE
+    WHEN config -> 'stages' ? 'dedup' THEN
+        (SELECT count(*) FROM dedup_frame WHERE dedup_frame.project = name AND kept)
+    WHEN config -> 'stages' ? 'filter' THEN
+        (SELECT sum(cardinality(passed_ms)) FROM filtered WHERE filtered.project = name)
+    ELSE (SELECT sum(frames) FROM frameset WHERE frameset.project = name)
+END), 0) AS frames FROM project
 """
-_LABELS = """
+_LABELS = f"""
 SELECT project, label, count(*) AS objects, round(100 * avg(score)) AS mean_percent
-FROM object_box GROUP BY project, label ORDER BY project, objects DESC LIMIT 100
-"""
+FROM object_box LEFT JOIN ({_DROPPED}) AS dropped USING (project, video, time_ms)
+WHERE dropped.time_ms IS NULL
+GROUP BY project, label ORDER BY project, objects DESC LIMIT 100
+"""  # noqa: S608 - only queries of our own
 _OLDEST = f"""
 SELECT stage,
     coalesce(extract(epoch FROM now() - min(ready_at) FILTER (WHERE state = 'ready' AND ready_at < now())), 0)
@@ -56,7 +73,7 @@ def dashboard() -> Dashboard:
     return (
         board("pipeline", "Pipeline", "What came of the projects, what waits, and whether it moves.")
         .with_panel(number("Videos", Sql("SELECT count(*) AS videos FROM video")))
-        .with_panel(number("Frames", Sql("SELECT coalesce(sum(frames), 0) AS frames FROM frameset")))
+        .with_panel(number("Frames kept", Sql(_KEPT)))
         .with_panel(
             number(
                 "Items to do", Sql("SELECT count(*) AS items FROM item WHERE state IN ('ready', 'leased')")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import psycopg
 import pytest
 import yaml
 from psycopg import conninfo
+from psycopg.types.json import Jsonb
 
 from data_miner.config.model import LoggingConfig
 from data_miner.db.connect import Connection
@@ -82,6 +84,32 @@ def test_a_database_at_work_fills_every_panel(
     report = ask(provisioned, postgres)
     assert report.failures == []
     assert set(report.empty) == {"Errors, Why sites refuse us", "Pipeline, Objects by label"}
+
+
+def panel(title: str) -> str:
+    """The query of a panel of the pipeline's dashboard."""
+    board = json.loads((grafana.DASHBOARDS / "pipeline.json").read_text())
+    (found,) = (one["targets"] for one in board["panels"] if one["title"] == title)
+    return str(found[0]["rawSql"])
+
+
+def test_what_dedup_dropped_counts_neither_as_a_frame_nor_by_its_objects(db: Connection) -> None:
+    add_items(db, 1)
+    stages = ["search", "download", "extract", "filter", "dedup", "detect"]
+    db.execute("UPDATE project SET config = jsonb_set(config, '{stages}', %s)", [Jsonb(stages)])
+    db.execute("INSERT INTO video (sha256, path, size_bytes) VALUES ('v', 'v.mp4', 1)")
+    db.execute(
+        "INSERT INTO dedup_frame (project, params_hash, video, time_ms, frames_hash, pixels, size_bytes, "
+        "kept) SELECT 'p', 'd', 'v', time_ms, 'f', 1, 1, time_ms = 0 FROM (VALUES (0), (1), (2)) AS new (time_ms)"
+    )
+    db.execute(
+        "INSERT INTO object_box (project, params_hash, video, time_ms, number, label, score, x1, y1, x2, y2) "
+        "SELECT 'p', 'o', 'v', time_ms, 0, 'door', 0.5, 0, 0, 1, 1 FROM (VALUES (0), (1)) AS new (time_ms)"
+    )
+    assert [row["frames"] for row in db.execute(panel("Frames kept")).fetchall()] == [1]
+    assert [row["objects"] for row in db.execute(panel("Objects by label")).fetchall()] == [1]
+    (frames,) = db.execute(panel("Frames, with all parameters there were")).fetchall()
+    assert (frames["kept"], frames["objects"]) == (1, 1)
 
 
 def test_rules_fire_on_dead_letters_and_on_queues_that_nobody_works_on(
