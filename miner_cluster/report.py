@@ -146,6 +146,12 @@ def build(
             ),
             *(f"{title(w)}: {reason}; see: {_describe(w)}" for w in workloads if (reason := pending(w))),
             *([full] if full else []),
+            *(
+                f"project {name} waits: {reason}"
+                for name, project in projects.items()
+                if not any(stage["leased"] for stage in project["stages"].values())
+                for reason in project.get("waiting", ())
+            ),
             *image_problems(pods),
         ],
     )
@@ -399,6 +405,9 @@ def _project(name: str, project: Mapping[str, Any], namespace: str) -> list[str]
     ]
     lines = [f"project {name}: {project['videos']} videos ({amount}), {project['frames']} frames"]
     lines += table(("stage", *_STATES), rows)
+    lines += (
+        f"skipped by {row['stage']}: {row['items']}, {row['reason']}" for row in project.get("skipped", ())
+    )
     if project["frames"] == 0 and (left := busy(project)):
         lines.append(f"still working: no frames yet, items to do: {left}")
     if dead := _dead(project):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -46,6 +48,11 @@ JsonOption = Annotated[bool, typer.Option("--json", help="JSON instead of tables
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")
 ]
+#: of commands that look at a local run as well as at a cluster
+LocalOption = Annotated[
+    Path | None,
+    typer.Option("--local", help="Output directory of a local run, instead of the database in DATABASE_URL."),
+]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
@@ -62,6 +69,41 @@ def database() -> Connection:
         connection.close()
         raise
     return connection
+
+
+@contextmanager
+def opened(local: Path | None) -> Iterator[Connection]:
+    """Connect to the database of a local run, going on or not; or to the one that DATABASE_URL names.
+
+    Raises:
+        MinerError: it is away, its schema is not ours, or the directory is of no local run.
+    """
+    if local is None:
+        with database() as connection:
+            yield connection
+        return
+    from data_miner.local.postgres import embedded  # noqa: PLC0415 - only for local runs
+
+    postgres = local_config(local).with_name("postgres").absolute()
+    with embedded(postgres, others=True) as url, connect(url, name="cli") as connection:
+        yield connection
+
+
+def local_config(directory: Path) -> Path:
+    """Return the configuration of a local run.
+
+    Raises:
+        MinerError: it is no output directory of one.
+    """
+    file = directory / "local" / "config.yaml"
+    if not file.is_file():
+        raise MinerError(f"{directory} is no output directory of `data-miner run --local`")
+    return file
+
+
+def run_config_file(path: Path) -> Path:
+    """Return where a run config is read from; ``-`` is standard input."""
+    return Path("/dev/stdin") if path == Path("-") else path
 
 
 def known(connection: Connection, project: str) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from data_miner.cli.common import examples
+from data_miner.cli.common import examples, run_config_file
 from data_miner.config import (
     NO_FILE,
     Layer,
@@ -27,7 +27,7 @@ from data_miner.errors import ConfigError, Problem
 app = typer.Typer(no_args_is_help=True, help="The configuration, and where each key comes from.")
 
 RunConfig = Annotated[
-    Path, typer.Option("--config", "-c", help="Run config.", envvar="DATA_MINER_RUN_CONFIG")
+    Path | None, typer.Option("--config", "-c", help="The same.", envvar="DATA_MINER_RUN_CONFIG")
 ]
 #: a worker has its merged configuration at DATA_MINER_CONFIG
 AnyConfig = Annotated[
@@ -44,11 +44,20 @@ Overrides = Annotated[
 ]
 
 
-@app.command("validate", epilog=examples("data-miner config validate -c run_configs/demo.yaml"))
-def validate_config(config: RunConfig, overrides: Overrides = None) -> None:
+@app.command("validate", epilog=examples("data-miner config validate run_configs/demo.yaml"))
+def validate_config(
+    file: Annotated[
+        Path | None, typer.Argument(help="A run config; - reads it from standard input.", show_default=False)
+    ] = None,
+    config: RunConfig = None,
+    overrides: Overrides = None,
+) -> None:
     """Check a run config without touching anything."""
-    merged = _load(config, overrides)
-    typer.echo(f"{config}: valid, project {validate(merged).project}")
+    chosen = file or config
+    if chosen is None:
+        raise typer.BadParameter("give a run config, such as run_configs/demo.yaml")
+    merged = _load(run_config_file(chosen), overrides)
+    typer.echo(f"{chosen}: valid, project {validate(merged).project}")
 
 
 @app.command(epilog=examples("data-miner config show -c run_configs/demo.yaml"))

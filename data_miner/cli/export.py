@@ -9,7 +9,16 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from data_miner.cli.common import JsonOption, ProjectArgument, database, examples, known, print_json, store_of
+from data_miner.cli.common import (
+    JsonOption,
+    LocalOption,
+    ProjectArgument,
+    examples,
+    known,
+    opened,
+    print_json,
+    store_of,
+)
 from data_miner.dataset.formats import Format
 from data_miner.db.projects import project_config
 from data_miner.db.retention import unfinished_items
@@ -23,6 +32,7 @@ def register(app: typer.Typer) -> None:
         epilog=examples(
             "data-miner export glass_door --to /swdfs_mnt/swshared/exports/doors",
             "data-miner export glass_door --to doors --format coco,parquet --replace",
+            "data-miner export demo --local data_miner_output --to doors",
         ),
     )(export_dataset)
 
@@ -54,6 +64,7 @@ def export_dataset(  # noqa: PLR0917 - typer reads the parameters by name
         ),
     ] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace an earlier export there.")] = False,
+    local: LocalOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write a project's dataset: COCO with images, Parquet, a contact sheet, and a card with its provenance.
@@ -65,7 +76,7 @@ def export_dataset(  # noqa: PLR0917 - typer reads the parameters by name
     from data_miner.dataset.gather import gather  # noqa: PLC0415
 
     wanted = parse_formats(formats)
-    with database() as connection, _progress() as progress:
+    with opened(local) as connection, _progress() as progress:
         known(connection, project)
         config = project_config(connection, project)
         store = store_of(config)
@@ -75,9 +86,7 @@ def export_dataset(  # noqa: PLR0917 - typer reads the parameters by name
         task = progress.add_task("reading frames", total=None)
         dataset = gather(connection, store, config, tick=lambda: progress.advance(task))
         if not dataset.frames:
-            raise MinerError(
-                f"project {project} has no frames to export; `data-miner status` says what waits"
-            )
+            raise MinerError(_nothing(project, left))
         task = progress.add_task("writing images", total=len(dataset.frames))
         summary = export(dataset, to, wanted, link=link, replace=replace, tick=lambda: progress.advance(task))
     if as_json:
@@ -85,6 +94,15 @@ def export_dataset(  # noqa: PLR0917 - typer reads the parameters by name
         return
     counts = "{frames} frames of {videos} videos with {objects} boxes".format(**summary)
     typer.echo(f"{to.absolute()}: {counts}")
+
+
+def _nothing(project: str, left: int) -> str:
+    if left:
+        return f"project {project} has no frames to export yet; `data-miner status` says what waits and why"
+    return (
+        f"project {project} has no frames to export: all is done, and none was kept. `data-miner status` "
+        "says what was skipped, `data-miner page` how far the scores are from the thresholds"
+    )
 
 
 def _progress() -> Progress:

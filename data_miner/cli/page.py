@@ -11,10 +11,9 @@ from typing import Annotated
 
 import typer
 
-from data_miner.cli.common import examples, load_config, store_of
+from data_miner.cli.common import examples, load_config, local_config, store_of
 from data_miner.config import load_resolved
 from data_miner.db.connect import database_url
-from data_miner.errors import MinerError
 from data_miner.local.postgres import embedded
 from data_miner.logs import set_up_logging
 from data_miner.page.names import TOKEN
@@ -48,9 +47,7 @@ def page(
     """
     from data_miner.page.serve import serve  # noqa: PLC0415 - only this command needs a web server
 
-    if local is not None and not (local / "local/config.yaml").is_file():
-        raise MinerError(f"{local} is no output directory of `data-miner run --local`")
-    loaded = load_resolved(local / "local/config.yaml") if local else load_config(config)
+    loaded = load_resolved(local_config(local)) if local else load_config(config)
     set_up_logging(loaded.logging, worker="page", loki_url=None)
     # The web server raises it again when it has stopped; the database is to be stopped then, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

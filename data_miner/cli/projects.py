@@ -11,11 +11,13 @@ from rich.table import Table
 
 from data_miner.cli.common import (
     JsonOption,
+    LocalOption,
     ProjectArgument,
     ProjectOption,
     database,
     examples,
     known,
+    opened,
     out,
     print_json,
 )
@@ -24,6 +26,7 @@ from data_miner.config import Stage
 from data_miner.db.connect import Connection
 from data_miner.db.projects import dead_items, project_names, read_status
 from data_miner.db.rates import read_rates
+from data_miner.db.reasons import read_reasons
 from data_miner.queue import leases, pauses
 
 #: workers report every queue.heartbeat_s (10 s by default); three misses and one is taken for gone
@@ -37,7 +40,11 @@ StagesOption = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command(epilog=examples("data-miner status", "data-miner status -p glass_door --json"))(status)
+    app.command(
+        epilog=examples(
+            "data-miner status", "data-miner status -p glass_door --json", "data-miner status --local OUT"
+        )
+    )(status)
     app.command(epilog=examples("data-miner projects", "data-miner projects --json"))(projects)
     app.command(epilog=examples("data-miner failed glass_door", "data-miner failed glass_door --limit 5"))(
         failed
@@ -53,18 +60,19 @@ def register(app: typer.Typer) -> None:
     )(resume)
 
 
-def status(project: ProjectOption = None, as_json: JsonOption = False) -> None:
-    """Show what was found, what is done, what waits, how fast it goes, and who works."""
-    with database() as connection:
+def status(project: ProjectOption = None, local: LocalOption = None, as_json: JsonOption = False) -> None:
+    """Show what was found, what is done, what waits and why, how fast it goes, and who works."""
+    with opened(local) as connection:
         if project is not None:
             known(connection, project)
         current = read_status(connection, project=project, alive_s=ALIVE_S)
         rates = read_rates(connection, project=project)
         paused = pauses.paused(connection, project)
+        reasons = read_reasons(connection, [row["project"] for row in current.projects])
     if as_json:
-        print_json(status_json(current, rates, paused))
+        print_json(status_json(current, rates, paused, reasons))
     else:
-        print_status(current, rates, paused, out())
+        print_status(current, rates, paused, reasons, out())
 
 
 def projects(as_json: JsonOption = False) -> None:
@@ -81,10 +89,11 @@ def projects(as_json: JsonOption = False) -> None:
 def failed(
     project: ProjectArgument,
     limit: Annotated[int, typer.Option(min=1, help="How many to show.")] = 50,
+    local: LocalOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List a project's dead letters and why they failed."""
-    with database() as connection:
+    with opened(local) as connection:
         known(connection, project)
         rows = dead_items(connection, project, limit=limit)
     if as_json:
@@ -96,9 +105,14 @@ def failed(
     out().print(table)
 
 
-def retry(project: ProjectArgument, stage: StageOption = None, as_json: JsonOption = False) -> None:
+def retry(
+    project: ProjectArgument,
+    stage: StageOption = None,
+    local: LocalOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Make a project's dead letters ready again."""
-    with database() as connection:
+    with opened(local) as connection:
         known(connection, project)
         ready = leases.retry(connection, project, stage)
     if as_json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -114,8 +115,14 @@ def _refuse_deployed(project: str) -> None:
 
 
 def _confirm(question: str, *, yes: bool) -> None:
-    if not yes:
+    if yes:
+        return
+    try:
         typer.confirm(question, abort=True, err=True)
+    except typer.Abort as error:
+        if sys.stdin.isatty():
+            raise
+        raise MinerError("nothing was removed, as nobody answered; without a terminal pass --yes") from error
 
 
 def _told(removal: Removal) -> str:

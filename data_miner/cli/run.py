@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from data_miner.cli.common import MOUNTED, JsonOption, database, examples, print_json
+from data_miner.cli.common import MOUNTED, JsonOption, database, examples, print_json, run_config_file
 from data_miner.cli.errors import DEAD_LETTERS
 from data_miner.cli.progress import follow
 from data_miner.config import AppConfig, Layer, load_app_config, load_resolved, load_yaml, validate
@@ -37,12 +37,15 @@ def register(app: typer.Typer) -> None:
             "data-miner run my_project.yaml --local --output /data/mine",
             "data-miner run my_project.yaml --local --retry",
             "data-miner run my_project.yaml --wait",
+            "data-miner run -",
         ),
     )(run)
 
 
 def run(  # noqa: PLR0917 - typer reads the parameters by name
-    config: Annotated[Path, typer.Argument(help="A run config.", show_default=False)],
+    config: Annotated[
+        Path, typer.Argument(help="A run config; - reads it from standard input.", show_default=False)
+    ],
     local: Annotated[
         bool, typer.Option("--local", help="On this machine, with a Postgres of its own and no cluster.")
     ] = False,
@@ -65,7 +68,7 @@ def run(  # noqa: PLR0917 - typer reads the parameters by name
     --local everything runs here, and ends with an exported dataset; after Ctrl-C the same command goes on.
     """
     layer = Layer.from_source("overrides", load_yaml(overrides)) if overrides is not None else None
-    loaded = validate(load_app_config(config, layer))
+    loaded = validate(load_app_config(run_config_file(config), layer))
     if local:
         changes = {"output_dir": output} if output is not None else {}
         _mine_here(loaded.model_copy(update=changes), again=retry, as_json=as_json)
@@ -85,11 +88,19 @@ def _mine_here(config: AppConfig, *, again: bool, as_json: bool) -> None:
     def tell(text: str) -> None:
         console.print(text, highlight=False)
 
-    with mining(config, again=again, tell=tell) as going:
-        tell(f"mining {going.config.project}; logs are in {going.logs}")
-        counts = follow(going.connection, going.config.project, check=going.children.check, console=console)
-        summary = _export(going.connection, going.config)
-        dead = dead_items(going.connection, config.project, limit=_REASONS)
+    try:
+        with mining(config, again=again, tell=tell) as going:
+            tell(f"mining {going.config.project}; logs are in {going.logs}")
+            check, project = going.children.check, going.config.project
+            counts = follow(going.connection, project, check=check, console=console)
+            summary = _export(going.connection, going.config)
+            dead = dead_items(going.connection, config.project, limit=_REASONS)
+    except KeyboardInterrupt:
+        tell(
+            f"interrupted: what is done is kept in {config.output_dir.absolute()}, and the same command goes "
+            "on from there"
+        )
+        raise
     for row in dead:
         typer.echo(f"{row['stage']} {row['key']}: {row['error']}", err=True)
     if as_json:

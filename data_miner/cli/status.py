@@ -14,6 +14,7 @@ from rich.table import Table
 from data_miner.config import Stage
 from data_miner.db.projects import STATES, Status, stage_counts
 from data_miner.db.rates import Rate
+from data_miner.db.reasons import Reasons
 from data_miner.queue.items import State
 from data_miner.readable import duration, size
 
@@ -32,7 +33,9 @@ def node_counts(status: Status, project: str) -> dict[str, dict[str, int]]:
     return counts
 
 
-def status_json(status: Status, rates: Rates, paused: Paused) -> dict[str, Any]:
+def status_json(
+    status: Status, rates: Rates, paused: Paused, reasons: Mapping[str, Reasons]
+) -> dict[str, Any]:
     """Return the status for programs; projects by name."""
     return {
         "projects": {
@@ -46,6 +49,7 @@ def status_json(status: Status, rates: Rates, paused: Paused) -> dict[str, Any]:
                     stage: asdict(rate) for (name, stage), rate in rates.items() if name == project["project"]
                 },
                 "paused": list(paused.get(project["project"], [])),
+                **asdict(reasons[project["project"]]),
             }
             for project in status.projects
         },
@@ -54,7 +58,9 @@ def status_json(status: Status, rates: Rates, paused: Paused) -> dict[str, Any]:
     }
 
 
-def print_status(status: Status, rates: Rates, paused: Paused, console: Console) -> None:
+def print_status(
+    status: Status, rates: Rates, paused: Paused, reasons: Mapping[str, Reasons], console: Console
+) -> None:
     """Print the status for people."""
     if not status.projects:
         console.print("No projects yet: the monitor adds the one in its configuration when it starts.")
@@ -64,10 +70,20 @@ def print_status(status: Status, rates: Rates, paused: Paused, console: Console)
         console.print(stage_table(status, name, rates, paused.get(name, ()), title=title))
         for node, done in node_counts(status, name).items():
             console.print(f"  {node} did " + ", ".join(f"{stage} {number}" for stage, number in done.items()))
+        for line in reason_lines(reasons[name]):
+            console.print(f"  {line}", markup=False, highlight=False)
     _print_workers(status, console)
     for site in status.blocked_sites:
         text = f"{site['site']} refuses us, next try in {site['seconds']:.0f} s: {site['reason']}"
         console.print(escape(text))
+
+
+def reason_lines(reasons: Reasons) -> list[str]:
+    """Return in words why items wait, and why some were skipped."""
+    return [
+        *(f"waits: {reason}" for reason in reasons.waiting),
+        *(f"{row['stage']} skipped {row['items']}: {row['reason']}" for row in reasons.skipped),
+    ]
 
 
 def stage_table(

@@ -71,6 +71,13 @@ FROM finished JOIN lane ON lane.id = finished.lane JOIN task ON task.id = finish
 WHERE lane.project = %(project)s AND state = 'dead'
 ORDER BY finished_at DESC LIMIT %(limit)s;
 
+-- name: skipped
+-- Why items were skipped, the most frequent reasons first.
+SELECT stage, error AS reason, count(*) AS items
+FROM finished JOIN lane ON lane.id = finished.lane
+WHERE project = %(project)s AND state = 'skipped'
+GROUP BY stage, error ORDER BY items DESC, reason LIMIT %(limit)s;
+
 -- name: rates
 -- What was finished within the last %(window_s)s seconds, since when, and what waits.
 SELECT project, stage, coalesce(sum(finished), 0)::bigint AS finished, coalesce(sum(waiting), 0)::bigint AS waiting,

@@ -18,12 +18,17 @@ class Commands:
     database: str
 
     def run(
-        self, *arguments: str, check: bool = True, environment: Mapping[str, str] | None = None
+        self,
+        *arguments: str,
+        check: bool = True,
+        environment: Mapping[str, str] | None = None,
+        stdin: str = "",
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "data_miner.cli", *arguments],
             env=os.environ | {"DATABASE_URL": self.database, "COLUMNS": "140", **(environment or {})},
             check=check,
+            input=stdin,
             capture_output=True,
             text=True,
         )

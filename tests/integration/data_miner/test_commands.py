@@ -131,3 +131,46 @@ def test_waiting_for_a_project_ends_when_the_rest_is_paused(db: Connection) -> N
     pause(db, "p")
     counts = follow(db, "p", check=lambda: None, console=Console(file=StringIO()))
     assert counts["download"]["ready"] == 1
+
+
+RUN = "project: p\nsearch: {queries: []}\nurls: ['http://127.0.0.1:9/a.mp4']\n"
+
+
+def test_a_run_config_comes_from_standard_input_too(
+    db: Connection, commands: Commands, tmp_path: Path
+) -> None:
+    done = commands.run("run", "-", stdin=RUN)
+    assert "p" in commands.json("projects"), done.stderr
+    assert commands.run("config", "validate", "-", stdin=RUN).stdout == "-: valid, project p\n"
+
+
+def test_a_run_config_is_checked_as_it_is_run(commands: Commands, tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text(RUN)
+    for words in ([str(file)], ["-c", str(file)]):
+        assert commands.run("config", "validate", *words).stdout == f"{file}: valid, project p\n"
+    nothing = commands.run("config", "validate", check=False)
+    assert nothing.returncode == 2
+    assert "give a run config" in nothing.stderr
+
+
+def test_where_nobody_can_answer_removing_names_the_option_that_does_not_ask(
+    db: Connection, commands: Commands
+) -> None:
+    add_items(db, 1)
+    done = commands.run("delete-project", "p", check=False)
+    assert done.returncode == 1
+    assert "pass --yes" in done.stderr
+    assert commands.json("projects") == ["p"]
+    assert commands.run("delete-project", "p", stdin="y\n").returncode == 0
+    assert commands.json("projects") == []
+
+
+def test_an_export_of_nothing_says_whether_something_still_waits(
+    db: Connection, commands: Commands, tmp_path: Path
+) -> None:
+    add_items(db, 1)
+    to = str(tmp_path / "out")
+    assert "says what waits and why" in commands.run("export", "p", "--to", to, check=False).stderr
+    end(db, "done", "true")
+    assert "all is done, and none was kept" in commands.run("export", "p", "--to", to, check=False).stderr

@@ -100,7 +100,8 @@ def test_what_dedup_dropped_counts_neither_as_a_frame_nor_by_its_objects(db: Con
     db.execute("INSERT INTO video (sha256, path, size_bytes) VALUES ('v', 'v.mp4', 1)")
     db.execute(
         "INSERT INTO dedup_frame (project, params_hash, video, time_ms, frames_hash, pixels, size_bytes, "
-        "kept) SELECT 'p', 'd', 'v', time_ms, 'f', 1, 1, time_ms = 0 FROM (VALUES (0), (1), (2)) AS new (time_ms)"
+        "kept) "
+        "SELECT 'p', 'd', 'v', time_ms, 'f', 1, 1, time_ms = 0 FROM (VALUES (0), (1), (2)) AS new (time_ms)"
     )
     db.execute(
         "INSERT INTO object_box (project, params_hash, video, time_ms, number, label, score, x1, y1, x2, y2) "

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+from .commands import Commands
 from .site import Site, make_video
 
 CHILD = "data_miner.local.child"
@@ -90,6 +91,21 @@ def test_it_ends_with_a_dataset_and_the_next_run_does_nothing_twice(local: Local
     assert len(site.requests) == asked
 
 
+def test_a_local_run_is_looked_at_by_the_commands_of_a_cluster(
+    local: Local, site: Site, tmp_path: Path
+) -> None:
+    local.write(urls=[site.add("/a.mp4", make_video()), site.add("/gone.mp4", b"", status=404)])
+    local.run()
+    commands, of_it = Commands("postgresql://nobody@127.0.0.1:1/none"), ("--local", str(local.output))
+    assert commands.json("status", *of_it)["projects"]["p"]["stages"]["download"]["done"] == 1
+    assert len(commands.json("failed", "p", *of_it)) == 1
+    assert commands.json("export", "p", *of_it, "--to", str(tmp_path / "set"))["frames"] == 10
+    assert commands.json("retry", "p", *of_it) == {"ready": 1}
+    nothing = commands.run("status", "--local", str(tmp_path), check=False)
+    assert nothing.returncode == 1
+    assert "is no output directory of `data-miner run --local`" in nothing.stderr
+
+
 def test_what_failed_for_good_is_tried_again_when_asked(local: Local, site: Site) -> None:
     local.write(urls=[site.add("/a.mp4", make_video(), status=404)])
     assert local.run()[0] == 3
@@ -107,8 +123,9 @@ def test_an_interrupted_run_ends_cleanly_and_the_next_one_goes_on(local: Local, 
     code, _, messages = local.run()
     assert (code, "another run works in" in messages) == (1, True)
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=30)[0] == ""
-    assert process.returncode == 130
+    out, err = process.communicate(timeout=30)
+    assert (out, process.returncode) == ("", 130)
+    assert f"what is done is kept in {local.output}, and the same command goes on" in " ".join(err.split())
     site.pages["/b.mp4"].speed = None
     fetched = site.fetched("/a.mp4")
     code, said, _ = local.run()

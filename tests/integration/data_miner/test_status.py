@@ -14,7 +14,7 @@ import pytest
 from data_miner.config import Stage
 from data_miner.db.connect import Connection
 from data_miner.queue.items import Outcome
-from data_miner.queue.leases import bury, claim, complete
+from data_miner.queue.leases import bury, claim, complete, release
 
 from .factories import add_items
 
@@ -89,3 +89,28 @@ def test_the_migration_waits_for_a_database_that_is_not_up_yet() -> None:
     assert "127.0.0.1:1/nothing" in done.stderr
     assert "Traceback" not in done.stderr
     assert time.monotonic() - started >= 3
+
+
+def test_why_videos_were_skipped_is_told_the_most_frequent_reason_first(
+    db: Connection, database: str
+) -> None:
+    add_items(db, 4)
+    for why in ("too long", "too short", "too long", None):
+        (item,) = claim(db, Stage.DOWNLOAD, worker="w", node="one", limit=1, lease_s=30)
+        complete(db, [(item, Outcome(skipped=why))])
+    skipped = json.loads(status(database, "--json"))["projects"]["p"]["skipped"]
+    assert skipped == [
+        {"stage": "download", "reason": "too long", "items": 2},
+        {"stage": "download", "reason": "too short", "items": 1},
+    ]
+    assert "  download skipped 2: too long" in status(database).splitlines()
+
+
+def test_what_items_wait_for_is_told(db: Connection, database: str) -> None:
+    add_items(db, 2)
+    (item,) = claim(db, Stage.DOWNLOAD, worker="w", node="one", limit=1, lease_s=30)
+    release(db, [item], "model tiny is not in /models", delay_s=1)
+    assert json.loads(status(database, "--json"))["projects"]["p"]["waiting"] == [
+        "model tiny is not in /models"
+    ]
+    assert "  waits: model tiny is not in /models" in status(database).splitlines()

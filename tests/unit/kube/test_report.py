@@ -178,6 +178,22 @@ def test_a_project_that_has_frames_or_still_works_or_is_nobodys_is_no_problem(cl
     assert "still working: no frames yet, items to do: 1" in as_text(report)
 
 
+@pytest.mark.parametrize(("leased", "stuck"), [(0, True), (1, False)])
+def test_a_project_that_waits_for_what_its_workers_lack_is_a_problem(
+    cluster: Cluster, leased: int, stuck: bool
+) -> None:
+    demo = project(3, filter=BUSY | {"leased": leased}) | {"waiting": ["model tiny is not there"]}
+    report = build(cluster, nodes=[], workloads=[], pods=[], looks={}, projects={"demo": demo}, stand_ins=[])
+    assert ("project demo waits: model tiny is not there" in report["problems"]) == stuck
+
+
+def test_people_see_why_items_were_skipped(cluster: Cluster) -> None:
+    skipped = [{"stage": "download", "reason": "too long", "items": 2}]
+    demo = project(3, download=IDLE) | {"skipped": skipped}
+    report = build(cluster, nodes=[], workloads=[], pods=[], looks={}, projects={"demo": demo}, stand_ins=[])
+    assert "skipped by download: 2, too long" in as_text(report)
+
+
 def test_the_status_holds_what_is_wrong_with_the_project(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
