@@ -74,10 +74,9 @@ from typing import Any
 from ansible.utils.display import Display
 
 from data_miner.certificate import CertificateError, first_end
-from data_miner.config.model import StorageConfig
 from data_miner.errors import ConfigError
-from miner_cluster import k3s_certificates
-from miner_cluster.app_config import load_miner_config
+from miner_cluster import k3s_certificates, lab_models
+from miner_cluster.app_config import MinerConfig, load_miner_config
 from miner_cluster.backup.sets import latest
 from miner_cluster.cluster import Cluster, as_cluster
 from miner_cluster.kube.api import Api, KubeError
@@ -142,6 +141,7 @@ def see(params: dict[str, Any]) -> Report:
     except (KubeError, CertificateError) as error:
         problems.append(str(error))
     k3s_ends = _k3s_ends(params["looks"], problems)
+    config = _config(cluster, problems)
     problems += k3s_certificates.problems(k3s_ends, now)
     return build(
         cluster,
@@ -150,14 +150,14 @@ def see(params: dict[str, Any]) -> Report:
         pods=seen.pods if seen else [],
         looks=params["looks"],
         projects=projects,
-        stand_ins=params["stand_ins"],
+        stand_ins=[*params["stand_ins"], *(lab_models.stand_ins(cluster, config) if config else [])],
         certificates_end=end,
         k3s_certificates_end=min(k3s_ends.values()).at if k3s_ends else None,
         last_backup=last_backup,
         drift=drifted,
         warnings=backup_warnings(last_backup, cluster.backup.daily_at, now),
         problems=problems,
-        limits=_limits(cluster, problems),
+        limits=config.typed.storage if config else None,
     )
 
 
@@ -179,10 +179,10 @@ def _k3s_ends(looks: dict[str, Any], problems: list[str]) -> dict[str, k3s_certi
         return {}
 
 
-def _limits(cluster: Cluster, problems: list[str]) -> StorageConfig | None:
-    """Return how full the shared storage may get; a configuration that can't be read is a problem."""
+def _config(cluster: Cluster, problems: list[str]) -> MinerConfig | None:
+    """Return the application's configuration; one that can't be read is a problem."""
     try:
-        return load_miner_config(cluster).typed.storage
+        return load_miner_config(cluster)
     except ConfigError as error:
         problems.append(str(error))
         return None

@@ -62,6 +62,8 @@ class Report(TypedDict):
     k3s_certificates_end: str
     #: when the newest finished backup was begun; empty where there is none
     last_backup: str
+    #: where people reach what, by what it is
+    pages: dict[str, str]
     stand_ins: list[str]
     #: where the cluster is not as it is rendered
     drift: list[str]
@@ -127,6 +129,7 @@ def build(
         storage_certificates_end=certificates_end.date().isoformat() if certificates_end else "",
         k3s_certificates_end=k3s_certificates_end.date().isoformat() if k3s_certificates_end else "",
         last_backup=last_backup.isoformat() if last_backup else "",
+        pages=pages(cluster),
         stand_ins=list(stand_ins),
         drift=list(drift),
         warnings=[*([fills] if fills else []), *warnings],
@@ -168,6 +171,21 @@ def _shared(looks: Iterable[Look]) -> dict[str, Any] | None:
                 "used_percent": round(found.used_percent, 1),
             }
     return None
+
+
+def pages(cluster: Cluster) -> dict[str, str]:
+    """Return the addresses of what people look at in a browser, by its name."""
+    host = cluster.nodes[cluster.servers[0]].ip
+    monitor = cluster.workers.get("monitor")
+    ports = {
+        "the pipeline": monitor.node_port if monitor else None,
+        **{
+            name.capitalize(): cluster.infrastructure[name].node_port
+            for name in ("grafana", "adminer")
+            if name in cluster.infrastructure
+        },
+    }
+    return {name: f"http://{host}:{port}" for name, port in ports.items() if port is not None}
 
 
 def images(pods: Iterable[Object]) -> dict[str, dict[str, set[str]]]:
@@ -286,6 +304,9 @@ def as_text(report: Report) -> str:
     parts.append([f"last backup: {_moment(report['last_backup']) or 'none; make one with: make backup'}"])
     for name, project in report["projects"].items():
         parts.append(_project(name, project, report["namespace"]))
+    if report["pages"]:
+        addresses = (f"  {address}  {name}" for name, address in report["pages"].items())
+        parts.append(["pages (logins: ansible-playbook playbooks/credentials.yml):", *addresses])
     if report["stand_ins"]:
         parts.append(["stand-ins here:", *(f"  {sentence}" for sentence in report["stand_ins"])])
     if report["drift"]:

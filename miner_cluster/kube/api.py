@@ -82,6 +82,19 @@ def site_command(kubeconfig: Path) -> str:
     return "ansible-playbook site.yml"
 
 
+def other_clusters(kubeconfig: Path) -> str:
+    """Return a sentence about the clusters that this controller has under other names; empty for none."""
+    state = kubeconfig.absolute().parent
+    names = sorted(path.parent.name for path in state.parent.glob("*/kubeconfig"))
+    if not names:
+        return ""
+    labs = [name for name in names if (state.parent / name / "inventory").is_dir()]
+    how = (
+        f"; for a lab: LAB={labs[0]} (make), -i .state/{labs[0]}/inventory (ansible-playbook)" if labs else ""
+    )
+    return f". There are clusters of other names: {', '.join(names)}{how}"
+
+
 class Api:
     """Connection to the API server of a kubeconfig, or to another one of its cluster.
 
@@ -93,6 +106,7 @@ class Api:
         if not kubeconfig.exists():
             raise KubeError(
                 f"There is no cluster yet ({kubeconfig} does not exist); run: {site_command(kubeconfig)}"
+                f"{other_clusters(kubeconfig)}"
             )
         cluster, user = _current(kubeconfig)
         self.server = server or str(cluster["server"])

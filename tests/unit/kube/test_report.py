@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from data_miner.config.model import StorageConfig
+from miner_cluster import lab_models
+from miner_cluster.app_config import load_miner_config
 from miner_cluster.cluster import CHECKOUT, Cluster, resolve_cluster
 from miner_cluster.config_file import load_cluster_file
 from miner_cluster.kube.api import KubeError
@@ -407,3 +409,22 @@ def test_the_last_backup_is_shown(cluster: Cluster) -> None:
 
     assert "last backup: 2026-03-01 03:17 UTC" in text(datetime(2026, 3, 1, 3, 17, tzinfo=UTC))
     assert "last backup: none; make one with: make backup" in text(None)
+
+
+def test_people_are_told_where_the_pages_are(cluster: Cluster) -> None:
+    report = build(cluster, nodes=[], workloads=[], pods=[], looks={}, projects={}, stand_ins=[])
+    assert "  http://172.31.77.10:30090  the pipeline\n  http://172.31.77.10:30300  Grafana" in as_text(
+        report
+    )
+    assert "playbooks/credentials.yml" in as_text(report)
+
+
+def test_models_that_a_lab_has_in_the_place_of_a_run_configs_are_stand_ins(cluster: Cluster) -> None:
+    other = cluster.model_copy(update={"run_config": str(CHECKOUT / "run_configs/glass_door.yaml")})
+    config = load_miner_config(other)
+    sentences = lab_models.stand_ins(other, config)
+    assert len(sentences) == 3
+    assert sentences[0].startswith(
+        "filter runs tiny-siglip, which was trained for the lab, in the place of google/"
+    )
+    assert lab_models.stand_ins(other.model_copy(update={"lab": None}), config) == []
