@@ -34,8 +34,14 @@ def preflight_report(
     away: Mapping[str, str],
     sent_s: float,
     hf_token_for: Mapping[str, str],
+    *,
+    leave_out: bool = False,
 ) -> dict[str, Any]:
-    """Return what was seen: ``report`` for programs, ``text`` for people; ``problems``, empty if none are.
+    """Return what was seen.
+
+    ``report`` is for programs, ``text`` for people; ``problems`` is empty if none are in the way;
+    ``left_out`` has of each machine that the run goes on without what to do about it, and ``left_out_text``
+    all of them.
 
     Args:
         cluster: the variable ``cluster``.
@@ -43,6 +49,7 @@ def preflight_report(
         away: of each machine that can't be reached the reason.
         sent_s: the controller's clock before the machines were asked.
         hf_token_for: the models for which HF_TOKEN is needed and missing.
+        leave_out: whether machines that can't be reached are left out, where all others can go on.
 
     Raises:
         AnsibleFilterError: the first server has no result.
@@ -57,7 +64,15 @@ def preflight_report(
     problems += moved_troubles(typed, facts) + preflight.capacity_troubles(typed, facts)
     warnings = surrounding_warnings(typed, facts)
     report = build(typed, list(looks), facts=facts, away=away, problems=problems, warnings=warnings)
-    return {"report": report, "text": report_text(report), "problems": preflight.as_text(problems)}
+    left_out = preflight.left_out(typed, away) if leave_out else []
+    in_the_way = any(trouble not in left_out for trouble in problems)
+    return {
+        "report": report,
+        "text": report_text(report),
+        "problems": preflight.as_text(problems) if in_the_way else "",
+        "left_out": {trouble.where: f"{trouble.found}; {trouble.remedy}" for trouble in left_out},
+        "left_out_text": preflight.left_out_text(typed, left_out),
+    }
 
 
 def _machine(

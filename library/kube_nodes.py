@@ -24,6 +24,11 @@ options:
     description: By node, its taints, each as C(key=value:effect). Of a node that is left out, ours go.
     type: dict
     default: {}
+  left_out:
+    description: Names of nodes whose machines are away, which are neither waited for nor changed.
+    type: list
+    elements: str
+    default: []
   wait_s:
     description: Seconds within which all nodes must be Ready. Check mode does not wait.
     type: int
@@ -67,6 +72,7 @@ ARGUMENTS: dict[str, Any] = {
     "kubeconfig": {"type": "path", "required": True},
     "labels": {"type": "dict", "required": True},
     "taints": {"type": "dict", "default": {}},
+    "left_out": {"type": "list", "elements": "str", "default": []},
     "wait_s": {"type": "int", "default": 120},
 }
 
@@ -79,7 +85,9 @@ def changes(
     Raises:
         KubeError: the API does not answer, or a node is missing or not Ready.
     """
-    wanted: dict[str, node_labels.Wanted] = params["labels"]
+    wanted: dict[str, node_labels.Wanted] = {
+        name: labels for name, labels in params["labels"].items() if name not in params["left_out"]
+    }
     taints: dict[str, list[str]] = params["taints"]
     kubeconfig = Path(params["kubeconfig"])
     if check and not kubeconfig.exists():

@@ -6,7 +6,7 @@ Pure: ``library/node_check.py`` collects the facts, a filter hands them here, an
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -288,6 +288,35 @@ def away_trouble(cluster: Cluster, name: str, reason: str) -> Trouble:
     )
 
 
+def left_out(cluster: Cluster, away: Mapping[str, str]) -> list[Trouble]:
+    """Return what is wrong with those machines that are away of which each can be done without.
+
+    The first server can't: it has the databases and the join token. Servers can as long as most of them
+    answer.
+
+    Args:
+        cluster: the configuration.
+        away: of each machine that can't be reached the reason.
+    """
+    missing = [name for name in cluster.servers if name in away]
+    needed = missing if 2 * len(missing) >= len(cluster.servers) else cluster.servers[:1]
+    return [
+        away_trouble(cluster, name, away[name])
+        for name in cluster.nodes
+        if name in away and name not in needed
+    ]
+
+
+def left_out_text(cluster: Cluster, troubles: Sequence[Trouble]) -> str:
+    """Return what a run ends with that went on without machines; nothing where it did not."""
+    if not troubles:
+        return ""
+    return (
+        f"{len(troubles)} of {len(cluster.nodes)} machines could not be reached and were left out, and the "
+        f"others are as the file says. Then run this again:\n{as_text(troubles)}"
+    )
+
+
 def login_trouble(cluster: Cluster, name: str, reason: str) -> Trouble:
     """Return what to do about a machine that answers and doesn't let us in."""
     node, ssh = cluster.nodes[name], cluster.ssh
@@ -319,7 +348,7 @@ def token_trouble(models: Mapping[str, str]) -> Trouble:
     )
 
 
-def as_text(troubles: list[Trouble]) -> str:
+def as_text(troubles: Sequence[Trouble]) -> str:
     """Return all troubles as a table: where, what, and below it the remedy."""
     width = max((len(trouble.where) for trouble in troubles), default=0) + 2
     lines = []

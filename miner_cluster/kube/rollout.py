@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from miner_cluster.kube.absent_nodes import held_up, readiness
 from miner_cluster.kube.api import Api, ApiError, KubeError, Object
 from miner_cluster.kube.prune import title
 from miner_cluster.kube.waiting import Wait
@@ -24,7 +25,7 @@ def pending(obj: Object) -> str | None:
     kind = obj["kind"]
     if kind == "Job":
         return _pending_job(obj)
-    if status.get("observedGeneration", 0) < obj["metadata"].get("generation", 1):
+    if not _seen(obj):
         return "its controller has not seen the change yet"
     if kind == "DaemonSet":
         wanted = status.get("desiredNumberScheduled", 0)
@@ -58,8 +59,15 @@ def _replaced_by_hand(obj: Object) -> bool:
     if obj["kind"] != "DaemonSet" or obj["spec"].get("updateStrategy", {}).get("type") != "OnDelete":
         return False
     status = obj.get("status", {})
-    seen = status.get("observedGeneration", 0) >= obj["metadata"].get("generation", 1)
-    return bool(seen and status.get("updatedNumberScheduled", 0) < status.get("desiredNumberScheduled", 0))
+    return bool(
+        _seen(obj) and status.get("updatedNumberScheduled", 0) < status.get("desiredNumberScheduled", 0)
+    )
+
+
+def _seen(obj: Object) -> bool:
+    """Whether a workload's controller has seen what was applied."""
+    generation = obj["metadata"].get("generation", 1)
+    return bool(obj.get("status", {}).get("observedGeneration", 0) >= generation)
 
 
 def _pending_job(obj: Object) -> str | None:
@@ -87,7 +95,7 @@ def restarts(pods: Iterable[Object]) -> dict[str, int]:
 
 
 def wait(api: Api, objects: Sequence[Object], *, timeout_s: float, waiting: Wait) -> None:
-    """Wait until every workload among `objects` is rolled out.
+    """Wait until every workload among `objects` is rolled out, as far as machines that are away let it.
 
     Raises:
         KubeError: one is not, in time or ever; the message holds its pods' states, last log lines and events.
@@ -97,6 +105,7 @@ def wait(api: Api, objects: Sequence[Object], *, timeout_s: float, waiting: Wait
     while left:
         states = [(obj, api.call("GET", _path(api, obj))) for obj in left]
         states = [(obj, now) for obj, now in states if not _replaced_by_hand(now)]
+        states = _without_held_up(api, states)
         left = [obj for obj, now in states if pending(now)]
         waited = waiting.waited_s
         for obj, now in states:
@@ -118,6 +127,17 @@ def wait(api: Api, objects: Sequence[Object], *, timeout_s: float, waiting: Wait
             raise KubeError(f"Not ready after {waited:.0f} s: {names}\n{told}")
         if left:
             waiting.again(_in_words, states)
+
+
+def _without_held_up(api: Api, states: Sequence[tuple[Object, Object]]) -> list[tuple[Object, Object]]:
+    """Leave out what waits for nothing but a machine that is away."""
+    nodes = readiness(api) if any(pending(now) for _, now in states) else {}
+
+    def waits_in_vain(now: Object) -> bool:
+        lags = now["kind"] != "Job" and _seen(now) and pending(now)
+        return bool(lags) and held_up(now, pods_of(api, now), nodes)
+
+    return [(obj, now) for obj, now in states if not waits_in_vain(now)]
 
 
 def _in_words(states: Iterable[tuple[Object, Object]]) -> str:

@@ -75,7 +75,7 @@ def sick_pod(**status: Any) -> dict[str, Any]:
 
 def run(api: FakeApi, timeout_s: float = 5) -> None:
     now = iter(range(1000))
-    lagging = [item for item in api.objects.values() if item["kind"] != "Pod"]
+    lagging = [item for item in api.objects.values() if item["kind"] not in {"Pod", "Node"}]
     waiting = Wait(clock=lambda: float(next(now)), sleep=lambda _: None)
     wait(api, lagging, timeout_s=timeout_s, waiting=waiting)
 
