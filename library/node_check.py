@@ -58,7 +58,9 @@ facts:
     - C(ports), of each wanted port that something listens on, who that is and whether it is C(k3s).
     - C(nvidia), the C(gpus) (PCI addresses, or device nodes of the driver where the bus can't be seen) and
       what is C(missing) before containers can use one, a sentence each with the remedy.
-    - C(k3s_units), unit files of k3s; C(foreign_units), those among them that we did not write.
+    - C(k3s_units), unit files of k3s; C(foreign_units), those among them that we did not write;
+      C(cluster_init), whether it keeps its data in an etcd that it began; C(recorded_names), under which
+      names we recorded what we installed.
     - C(container), what kind of container the machine is, empty where it is none; C(clock), the service that
       keeps its clock right; C(docker), whether that runs; C(kubernetes), units of another one that run.
     - C(firewall), its C(name), and what it C(allows); C(missing_modules) and C(missing_controllers) of the
@@ -83,6 +85,7 @@ from ansible.module_utils.files_size import files_bytes
 
 LISTEN = "0A"
 UNIT_DIRS = ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
+K3S_CONFIG = "/etc/rancher/k3s/config.yaml"
 K3S_UNITS = ("k3s.service", "k3s-agent.service")
 # Whose process is part of a k3s: by control group (the unit) or, where those are nested, by program.
 K3S_MARKS = ("/k3s.service", "/k3s-agent.service", "/kubepods")
@@ -132,6 +135,19 @@ def recorded_data(text: str) -> list[str]:
         return sorted(path for name in names for path, kind in name["directories"].items() if kind["data"])
     except (ValueError, KeyError, TypeError, AttributeError):
         return []
+
+
+def recorded_names(text: str) -> list[str]:
+    """Return the names in a record (JSON); none where it is no record."""
+    try:
+        return sorted(json.loads(text)["names"])
+    except (ValueError, KeyError, TypeError):
+        return []
+
+
+def cluster_init(text: str) -> bool:
+    """Return whether a config.yaml of k3s, as we write it, says that this server begins an etcd."""
+    return "cluster-init: true" in text.splitlines()
 
 
 def read(path: str) -> str:
@@ -249,6 +265,8 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
         "nvidia": nvidia.look(),
         "k3s_units": there,
         "foreign_units": foreign,
+        "cluster_init": cluster_init(read(K3S_CONFIG)),
+        "recorded_names": recorded_names(read(params["record"])),
         **surroundings.look(),
     }
 

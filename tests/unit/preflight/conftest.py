@@ -53,6 +53,8 @@ def facts() -> Look:
             "ports": {},
             "k3s_units": [],
             "foreign_units": [],
+            "cluster_init": False,
+            "recorded_names": [],
             "container": "",
             "clock": ["chrony"],
             "docker": False,

@@ -60,6 +60,22 @@ def test_a_unit_is_ours_when_the_record_names_it(record: str, known: bool) -> No
     assert node_check.recorded(record, "/etc/systemd/system/k3s.service") is known
 
 
+@pytest.mark.parametrize(
+    ("record", "names"),
+    [('{"names": {"k3s": {}, "common": {}}}', ["common", "k3s"]), ("[]", []), ("", []), ('{"names": 1}', [])],
+)
+def test_what_was_installed_is_known_by_its_names(record: str, names: list[str]) -> None:
+    assert node_check.recorded_names(record) == names
+
+
+@pytest.mark.parametrize(
+    ("text", "begins"),
+    [("node-name: s1\ncluster-init: true\n", True), ("cluster-init: false\n", False), ("", False)],
+)
+def test_a_server_that_began_an_etcd_is_known_by_its_configuration(text: str, *, begins: bool) -> None:
+    assert node_check.cluster_init(text) is begins
+
+
 def test_the_disk_of_a_path_that_is_not_there_yet_is_that_of_its_parent(tmp_path: Path) -> None:
     assert node_check.disk(str(tmp_path / "a" / "b")) == node_check.disk(str(tmp_path))
 
