@@ -5,37 +5,39 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: generated_secret
-short_description: Make up a secret once, keep it in a root-only file, and return it
+short_description: Make up secrets once, keep each in a root-only file, and return them
 description:
-  - The first call writes a random text to C(path), mode 0600; every later one returns it, also to another
+  - The first call writes random texts to the files, mode 0600; every later one returns them, also to another
     controller.
-  - Use it with C(no_log). As a task that fails then says nothing, what is wrong is returned as C(problem),
+  - Use it with C(no_log). As a task that fails then says nothing, what is wrong is returned as C(problems),
     for an C(assert) that follows.
 options:
-  path:
-    description: The file. Its directory is made with mode 0700.
-    type: path
-    required: true
-  unless_present:
-    description:
-      - Directories of data that only the secret opens. While there is something in one of them, a lost secret
-        is a problem, and no other is made up.
+  secrets:
+    description: The secrets.
     type: list
-    elements: path
-    default: []
+    elements: dict
+    required: true
+    suboptions:
+      name: {description: The name under which it is returned., type: str, required: true}
+      path: {description: The file. Its directory is made with mode 0700., type: path, required: true}
+      unless_present:
+        description:
+          - Directories of data that only the secret opens. While there is something in one of them, a lost
+            secret is a problem, and no other is made up.
+        type: list
+        elements: path
+        default: []
+      generate: {description: Whether O(state=present) makes a text up here., type: bool, default: true}
+      value: {description: 'The text to keep, with O(state=kept).', type: str, default: ''}
   state:
     description:
       - V(absent) removes the file, and its directory when that is empty.
       - V(next) makes up another secret beside the one in use, once, and returns it; V(rotated) puts it in its
         place. In between C(present) is a problem, for nobody knows which of the two is in use.
-      - V(read) makes nothing up and returns what is there; V(kept) keeps O(value), made up elsewhere.
+      - V(kept) keeps a value that was made up elsewhere.
     type: str
-    choices: [present, next, rotated, read, kept, absent]
+    choices: [present, next, rotated, kept, absent]
     default: present
-  value:
-    description: The text to keep, with O(state=kept).
-    type: str
-    default: ""
 attributes:
   check_mode:
     support: full
@@ -47,26 +49,28 @@ author: [data-miner]
 EXAMPLES = r"""
 - name: Have a password for the database
   generated_secret:
-    path: /data/data_miner_db/secrets/postgres-password
-    unless_present: [/data/data_miner_db/postgres]
-  register: password
+    secrets:
+      - name: postgres
+        path: /data/data_miner_db/secrets/postgres-password
+        unless_present: [/data/data_miner_db/postgres]
+  register: passwords
   no_log: true
 
 - name: Assert that it is known
   ansible.builtin.assert:
-    that: password.problem == ''
-    fail_msg: "{{ password.problem }}"
+    that: passwords.problems | length == 0
+    fail_msg: "{{ passwords.problems.values() | join(' ') }}"
 """
 
 RETURN = r"""
-secret:
-  description: The text; empty where there is a problem.
-  type: str
-  returned: with state present, next or read
-problem:
-  description: What is wrong and what to do about it; empty where nothing is.
-  type: str
-  returned: with state present, next, read or kept
+secrets:
+  description: By name the text; empty where there is a problem, or nothing yet and none made up.
+  type: dict
+  returned: with state present or next
+problems:
+  description: By name what is wrong and what to do about it.
+  type: dict
+  returned: always
 """
 
 import os
@@ -77,7 +81,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 BYTES = 24
-STATES = ["present", "next", "rotated", "read", "kept", "absent"]
+STATES = ["present", "next", "rotated", "kept", "absent"]
 
 
 class UnusableError(Exception):
@@ -176,7 +180,7 @@ def rotate(path: Path, *, check: bool) -> dict[str, Any]:
 
 
 def look(path: Path) -> dict[str, Any]:
-    """Return what the module returns with state read.
+    """Return the secret as it is there.
 
     Raises:
         OSError: the file can't be read.
@@ -223,36 +227,61 @@ def remove(path: Path) -> None:
         path.parent.rmdir()
 
 
+def one(secret: dict[str, Any], state: str, *, check: bool) -> dict[str, Any]:
+    """Bring about the state of one secret; return whether that changes it, its text, and the problem.
+
+    Raises:
+        OSError: a file can't be read or written.
+    """
+    path = Path(secret["path"])
+    if state == "present":
+        made_here = secret["generate"]
+        return keep(path, secret["unless_present"], check=check) if made_here else look(path)
+    if state == "next":
+        return prepare(path, check=check)
+    if state == "rotated":
+        return rotate(path, check=check)
+    if state == "kept":
+        return put(path, secret["value"], check=check)
+    there = path.exists()
+    if there and not check:
+        remove(path)
+    return {"changed": there}
+
+
 def main() -> None:
     """Run as an Ansible module."""
+    options = {
+        "name": {"type": "str", "required": True},
+        "path": {"type": "path", "required": True},
+        "unless_present": {"type": "list", "elements": "path", "default": []},
+        "generate": {"type": "bool", "default": True},
+        "value": {"type": "str", "default": "", "no_log": True},
+    }
     module = AnsibleModule(
         argument_spec={
-            "path": {"type": "path", "required": True},
-            "unless_present": {"type": "list", "elements": "path", "default": []},
+            "secrets": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": options,
+                "no_log": False,
+            },
             "state": {"type": "str", "choices": STATES, "default": "present"},
-            "value": {"type": "str", "default": "", "no_log": True},
         },
         supports_check_mode=True,
     )
-    path, check = Path(module.params["path"]), bool(module.check_mode)
+    state, found = module.params["state"], {}
     try:
-        if module.params["state"] == "present":
-            result = keep(path, module.params["unless_present"], check=check)
-        elif module.params["state"] == "next":
-            result = prepare(path, check=check)
-        elif module.params["state"] == "rotated":
-            result = rotate(path, check=check)
-        elif module.params["state"] == "read":
-            result = look(path)
-        elif module.params["state"] == "kept":
-            result = put(path, module.params["value"], check=check)
-        else:
-            result = {"changed": path.exists()}
-            if path.exists() and not check:
-                remove(path)
+        for secret in module.params["secrets"]:
+            found[secret["name"]] = one(secret, state, check=bool(module.check_mode))
     except OSError as error:
-        module.fail_json(msg=f"{error.filename or path}: {error.strerror}")
-    module.exit_json(**result)
+        module.fail_json(msg=f"{error.filename}: {error.strerror}")
+    module.exit_json(
+        changed=any(result["changed"] for result in found.values()),
+        problems={name: result["problem"] for name, result in found.items() if result.get("problem")},
+        secrets={name: result["secret"] for name, result in found.items() if "secret" in result},
+    )
 
 
 if __name__ == "__main__":

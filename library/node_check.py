@@ -31,6 +31,17 @@ options:
     type: list
     elements: str
     default: []
+  digests:
+    description: Files whose content is told by its digest.
+    type: list
+    elements: str
+    default: []
+  shared:
+    description: Directories on the mounted shared file system, whose owners are told.
+    type: dict
+    suboptions:
+      mount: {description: Where it is mounted., type: path, required: true}
+      paths: {description: The directories., type: list, elements: str, required: true}
   record:
     description: The file in which we record what we install.
     type: path
@@ -65,11 +76,17 @@ facts:
       keeps its clock right; C(docker), whether that runs; C(kubernetes), units of another one that run.
     - C(firewall), its C(name), and what it C(allows); C(missing_modules) and C(missing_controllers) of the
       kernel; C(addresses) with C(interface) and C(mtu); C(nameservers).
+    - C(met), the states by name that M(node_state) has recorded and the machine still is in, with their
+      C(inputs) and the digests of their C(secrets) by path.
+    - C(owners), of each given directory on the shared file system that is there.
+    - C(digests), of each given file that is there the SHA-256 in hex of its text, with one line's end and no
+      other space around it.
   type: dict
   returned: always
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import platform
@@ -82,6 +99,7 @@ from typing import Any
 from ansible.module_utils import nvidia, surroundings
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.files_size import files_bytes
+from ansible.module_utils.shared_mount import STAT_TIMEOUT_S, bounded, is_mounted
 
 LISTEN = "0A"
 UNIT_DIRS = ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
@@ -237,6 +255,34 @@ def has_fuse() -> bool:
         return "fuse" in read("/proc/filesystems") or "/fuse/fuse.ko" in read(str(modules / "modules.dep"))
 
 
+def recorded_states(record: Path) -> dict[str, Any]:
+    """Return the recorded states that still hold; none where Python is too old to say."""
+    if list(sys.version_info[:2]) < [3, 10]:
+        return {}
+    from ansible.module_utils.node_state.met import still_met  # noqa: PLC0415 - Python 3.10 and newer
+
+    return still_met(record)
+
+
+def owners_on(mount: str, paths: list[str]) -> dict[str, int]:
+    """Return the owners, by number, of those directories that are there and answer in time."""
+    found: dict[str, int] = {}
+
+    def ask() -> None:
+        for path in map(Path, paths):
+            if path.is_dir():
+                found[str(path)] = path.stat().st_uid
+
+    if is_mounted(mount):
+        bounded(STAT_TIMEOUT_S, ask)
+    return found
+
+
+def text_digest(text: str) -> str:
+    """Return the SHA-256 of a text with a line's end, in hex: what it has in a file of ours."""
+    return hashlib.sha256(f"{text}\n".encode()).hexdigest()
+
+
 def look(params: dict[str, Any]) -> dict[str, Any]:
     """Return the facts."""
     identity, version, name = os_release(read("/etc/os-release"))
@@ -267,6 +313,9 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
         "foreign_units": foreign,
         "cluster_init": cluster_init(read(K3S_CONFIG)),
         "recorded_names": recorded_names(read(params["record"])),
+        "met": recorded_states(Path(params["record"])),
+        "digests": {path: text_digest(text) for path in params["digests"] if (text := read(path).strip())},
+        "owners": owners_on(**params["shared"]) if params["shared"] else {},
         **surroundings.look(),
     }
 
@@ -278,6 +327,14 @@ def main() -> None:
         "ports": {"type": "list", "elements": "int", "default": []},
         "volume_dir": {"type": "path"},
         "data_dirs": {"type": "list", "elements": "str", "default": []},
+        "digests": {"type": "list", "elements": "str", "default": []},
+        "shared": {
+            "type": "dict",
+            "options": {
+                "mount": {"type": "path", "required": True},
+                "paths": {"type": "list", "elements": "str", "required": True},
+            },
+        },
         "record": {"type": "path", "default": "/var/lib/data-miner/owned.json"},
     }
     module = AnsibleModule(argument_spec=arguments, supports_check_mode=True)

@@ -33,6 +33,12 @@ options:
     description: The file that holds the record.
     type: path
     default: /var/lib/data-miner/owned.json
+  inputs:
+    description:
+      - Digest of all that the other options follow from. It is recorded with them once they are met, so that
+        a later look (M(node_check)) can tell that the machine needs nothing. Not a change of the machine.
+    type: str
+    default: ''
   packages:
     description: Debian packages to be installed, in whatever version.
     type: list
@@ -204,6 +210,7 @@ ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "wipe": {"type": "bool", "default": False},
     "record": {"type": "path", "default": "/var/lib/data-miner/owned.json"},
+    "inputs": {"type": "str", "default": ""},
     "packages": {"type": "list", "elements": "str", "default": []},
     "modules": {"type": "list", "elements": "str", "default": []},
     "sysctls": {"type": "dict", "default": {}},
@@ -245,7 +252,7 @@ def main() -> None:
         if options["state"] == "absent":
             result = uninstall(options["name"], record, wipe=options["wipe"], check=module.check_mode)
         else:
-            result = converge(parse(options), record, check=module.check_mode)
+            result = converge(parse(options), record, check=module.check_mode, inputs=options["inputs"])
     except StateError as error:
         module.fail_json(msg=str(error))
     except OSError as error:

@@ -8,8 +8,8 @@ module: shared_file
 short_description: Look at the shared file system, and pass small files between machines through it
 description:
   - Says whether the shared file system is mounted and answers, and how much of the data's disk is free.
-    V(write) leaves a file of this machine there, V(read) reads those of all machines, V(clean) removes them.
-    What was there before is as it was, so nothing counts as a change.
+    V(exchange) leaves a file of this machine there, reads those of all machines, and removes its own when all
+    have read it. What was there before is as it was, so nothing counts as a change.
   - A mount that hangs makes the module fail, not hang.
 options:
   mount:
@@ -23,14 +23,14 @@ options:
   action:
     description: What to do.
     type: str
-    choices: [look, write, read, clean]
+    choices: [look, exchange]
     default: look
   name:
-    description: This machine, with C(action=write).
+    description: This machine, with C(action=exchange).
     type: str
     default: ""
   names:
-    description: The machines whose files must be there, with C(action=read).
+    description: The machines that exchange files, this one among them; they have to do so at the same time.
     type: list
     elements: str
     default: []
@@ -55,12 +55,13 @@ author: [data-miner]
 """
 
 EXAMPLES = r"""
-- name: Leave a file on the shared storage
+- name: Pass files between all machines
   shared_file:
     mount: /swdfs_mnt/swshared
     data_dir: /data/seaweed
-    action: write
+    action: exchange
     name: "{{ inventory_hostname }}"
+    names: "{{ ansible_play_hosts }}"
     token: "4711"
 """
 
@@ -99,67 +100,66 @@ import contextlib
 import os
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.files_size import files_bytes
 from ansible.module_utils.shared_mount import STAT_TIMEOUT_S, SharedMountError, bounded, is_mounted
 
-DIRECTORY = ".data-miner-verify"
-POLL_S = 0.2
+#: of the files that machines exchange
+PREFIX = ".data-miner-verify-"
+#: added to a machine's name: it has read the files of all
+SEEN = ".seen"
+POLL_S = 0.05
 CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
 
-def write(root: Path, name: str, token: str) -> None:
-    """Leave a file of this machine."""
-    root.mkdir(exist_ok=True)
-    with (root / name).open("w") as file:
+def exchange(root: Path, name: str, names: list[str], token: str, timeout_s: float) -> None:
+    """Leave a file of this machine, read that of each machine, and remove ours when all have read it.
+
+    A machine that has read all files says so by a second one. It removes both when all have said so; one
+    whose file is gone again has read ours before.
+
+    Raises:
+        SharedMountError: the file of a machine does not get here in time, or ours not there.
+    """
+    own, seen = root / f"{PREFIX}{name}", root / f"{PREFIX}{name}{SEEN}"
+    deadline = time.monotonic() + timeout_s
+    try:
+        _write(own, token)
+        _until(
+            lambda: [one for one in names if _text(root / f"{PREFIX}{one}") != token],
+            deadline,
+            f"the file of {{}} does not get here through {root}",
+        )
+        _write(seen, token)
+        _until(
+            lambda: [
+                one
+                for one in names
+                if _text(root / f"{PREFIX}{one}{SEEN}") != token and (root / f"{PREFIX}{one}").exists()
+            ],
+            deadline,
+            f"the file of this machine does not get to {{}} through {root}",
+        )
+    finally:
+        for path in (own, seen):
+            path.unlink(missing_ok=True)
+
+
+def _write(path: Path, token: str) -> None:
+    with path.open("w") as file:
         file.write(token)
         file.flush()
         os.fsync(file.fileno())
 
 
-def read(root: Path, names: list[str], token: str, timeout_s: float) -> None:
-    """Wait until the file of each machine is there and holds the token.
-
-    Raises:
-        SharedMountError: one is not in time.
-    """
-    deadline = time.monotonic() + timeout_s
-    missing = list(names)
-    while True:
-        missing = [name for name in missing if _text(root / name) != token]
-        if not missing:
-            return
+def _until(missing: Callable[[], list[str]], deadline: float, failure: str) -> None:
+    while names := missing():
         if time.monotonic() > deadline:
-            raise SharedMountError(
-                f"the file of {', '.join(missing)} does not get here through {root.parent}"
-            )
+            raise SharedMountError(failure.format(", ".join(names)))
         time.sleep(POLL_S)
-
-
-def clean(root: Path) -> None:
-    """Remove all files."""
-    if root.is_dir():
-        for path in root.iterdir():
-            path.unlink(missing_ok=True)
-        root.rmdir()
-
-
-def act(params: dict[str, Any]) -> None:
-    """Do what is asked for.
-
-    Raises:
-        SharedMountError: files do not get through.
-    """
-    root = Path(params["mount"]) / DIRECTORY
-    if params["action"] == "write":
-        write(root, params["name"], params["token"])
-    elif params["action"] == "read":
-        read(root, params["names"], params["token"], params["timeout_s"] * 0.8)
-    elif params["action"] == "clean":
-        clean(root)
 
 
 def space(path: str) -> dict[str, int]:
@@ -197,7 +197,7 @@ def main() -> None:
         argument_spec={
             "mount": {"type": "path", "required": True},
             "data_dir": {"type": "path", "required": True},
-            "action": {"type": "str", "choices": ["look", "write", "read", "clean"], "default": "look"},
+            "action": {"type": "str", "choices": ["look", "exchange"], "default": "look"},
             "name": {"type": "str", "default": ""},
             "names": {"type": "list", "elements": "str", "default": []},
             "token": {"type": "str", "default": "", "no_log": False},
@@ -206,11 +206,13 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    mount, action = module.params["mount"], module.params["action"]
-    mounted = is_mounted(mount)
-    failure = ""
-    if action != "look" and not module.check_mode:
-        failure = bounded(module.params["timeout_s"], act, module.params) if mounted else "it is not mounted"
+    mount, mounted = module.params["mount"], is_mounted(module.params["mount"])
+    failure, limit_s = "", module.params["timeout_s"]
+    if module.params["action"] == "exchange" and not module.check_mode:
+        asked = [module.params[key] for key in ("name", "names", "token")]
+        failure = "it is not mounted"
+        if mounted:
+            failure = bounded(limit_s, exchange, Path(mount), *asked, limit_s * 0.8)
     result = {"changed": False, "mounted": mounted, **space(module.params["data_dir"])}
     result["certificates"] = certificates(module.params["certificate_dirs"])
     result["stored_bytes"] = files_bytes(f"{module.params['data_dir']}/volume")

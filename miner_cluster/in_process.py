@@ -38,6 +38,11 @@ class InProcess(ActionBase):  # type: ignore[misc]
 
     _supports_check_mode = True
 
+    def __init_subclass__(cls) -> None:
+        """Import the module where Ansible imports the plugin, before it forks for each task."""
+        super().__init_subclass__()
+        module(cls.__module__.rpartition(".")[2])
+
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return what the module's documentation says."""
         result: dict[str, Any] = super().run(tmp, task_vars)

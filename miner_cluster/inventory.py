@@ -59,6 +59,8 @@ def groups(cluster: Cluster) -> dict[str, list[str]]:
         "storage_only": [node.name for node in nodes if node.storage_only],
         # Filled while site.yml runs, with machines that are not in the file any more.
         "gone": [],
+        # Filled likewise, with machines that the roles need not look at.
+        "as_wanted": [],
     }
 
 

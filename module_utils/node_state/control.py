@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from .apply import apply
+from .met import met
 from .model import Wanted
 from .observe import observe, observe_owned, require_disks
 from .plan import make_plan
@@ -28,11 +29,12 @@ class Result(TypedDict):
     kept: dict[str, str]
 
 
-def converge(wanted: Wanted, record_path: Path, *, check: bool) -> Result:
+def converge(wanted: Wanted, record_path: Path, *, check: bool, inputs: str = "") -> Result:
     """Bring the machine into the wanted state.
 
     The record is written before anything is made, so that what an interrupted run made is known as ours. A
     package brings files and users of its own, so after installing one everything is looked at again.
+    What is met in the end is recorded too, with ``inputs``, for the next look.
 
     Raises:
         StateError: the state can't be reached.
@@ -47,8 +49,10 @@ def converge(wanted: Wanted, record_path: Path, *, check: bool) -> Result:
                 apply(installs, started=lambda _: None)
                 plan = make_plan(wanted, observe(wanted, owned), owned)
                 plan = replace(plan, steps=(*installs, *plan.steps))
-            record.put(wanted.name, plan.owned)
+            done = met(wanted, inputs) if not (plan.stale or plan.deferred) else None
+            record.put(wanted.name, replace(plan.owned, met=None if plan.steps else done))
             apply(plan.steps[len(installs) :], started=lambda step: _keep_start(record, wanted.name, step))
+            record.put(wanted.name, replace(record.of(wanted.name), met=done))
     ahead = [*(f"deliver {path}" for path in plan.stale), *(f"start {name}" for name in plan.deferred)]
     return _result(plan.steps, ahead=ahead if check else [], stale=plan.stale, deferred=plan.deferred)
 

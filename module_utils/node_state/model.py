@@ -6,6 +6,7 @@ import enum
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 class StateError(Exception):
@@ -184,12 +185,25 @@ class Observed:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Met:
+    """A state that the machine was brought into; ``wanted`` are plain values, with digests for contents.
+
+    ``inputs`` is the caller's digest of all that its options follow from; empty where it gave none.
+    ``stamps`` tell of big files whether they are still those of the wanted digests, without reading them.
+    """
+
+    inputs: str
+    wanted: Mapping[str, Any]
+    stamps: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Owned:
     """What was made for one name: files, blocks, directories (and whether they hold data), units.
 
     A unit's text is the digest of what it was started with; empty where it has not been started. ``places``
     has where a directory was really made, if symbolic links led there. ``made_for_blocks`` are the files that
-    were not there before their block.
+    were not there before their block. ``met`` is None from the moment of planning until everything is done.
     """
 
     files: frozenset[str] = frozenset()
@@ -198,8 +212,9 @@ class Owned:
     directories: Mapping[str, bool] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     places: Mapping[str, str] = field(default_factory=dict)
+    met: Met | None = None
 
     @property
     def empty(self) -> bool:
         """Whether nothing is left."""
-        return not (self.files or self.blocks or self.directories or self.units)
+        return not (self.files or self.blocks or self.directories or self.units or self.met)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ..mounts import is_fuse, mounts
 from . import kernel, packages, systemd, text
@@ -15,15 +17,15 @@ from .model import Kind, Observed, Owned, Seen, StateError, Wanted
 MIB = 1 << 20
 
 
-def observe(wanted: Wanted, owned: Owned) -> Observed:
-    """Read what a plan needs."""
+def observe(wanted: Wanted, owned: Owned, *, stamps: Mapping[str, Sequence[Any]] | None = None) -> Observed:
+    """Read what a plan needs; the digest of a file comes from its stamp where it still has that."""
     mounted = mounts()
     generated = [text.sysctl_path(wanted.name), text.modules_path(wanted.name)]
     files = [*generated, *(file.path for file in wanted.files), *(block.path for block in wanted.blocks)]
     hashed = [*wanted.checksums, *(path for unit in wanted.units for path in unit.restart_on)]
     plain = [*(directory.path for directory in wanted.directories), *wanted.absent, *owned.files]
     seen = {path: _look(path, mounted) for path in {*plain, *_parents([*plain, *files, *hashed])}}
-    seen |= {path: look(path, sha256=True) for path in hashed}
+    seen |= {path: _hashed(path, (stamps or {}).get(path)) for path in hashed}
     seen |= {path: look(path, content=True) for path in files}
     return Observed(
         packages=packages.installed(wanted.packages),
@@ -68,6 +70,19 @@ def _look(path: str, mounted: dict[str, str], *, children: bool = False) -> Seen
     if is_fuse(mounted.get(path, "")):
         return Seen(kind=Kind.DIRECTORY)
     return look(path, children=children)
+
+
+def stamp(path: str, sha256: str) -> list[Any]:
+    """Return the digest of a file, and what changes whenever its content does."""
+    found = Path(path).stat()
+    return [sha256, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns]
+
+
+def _hashed(path: str, known: Sequence[Any] | None) -> Seen:
+    seen = look(path)
+    if known is not None and seen.kind is Kind.FILE and stamp(path, known[0]) == list(known):
+        return replace(seen, sha256=known[0])
+    return look(path, sha256=True)
 
 
 def _parents(paths: Iterable[str]) -> Iterator[str]:

@@ -7,11 +7,12 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from .files import write_atomically
-from .model import Attributes, Owned, StateError
+from .model import Attributes, Met, Owned, StateError
 
 PATH = "/var/lib/data-miner/owned.json"
 VERSION = 1
@@ -95,6 +96,7 @@ def _plain(owned: Owned) -> dict[str, Any]:
             for path, data in sorted(owned.directories.items())
         },
         "units": dict(sorted(owned.units.items())),
+        **({"met": asdict(owned.met)} if owned.met else {}),
     }
 
 
@@ -106,4 +108,5 @@ def _owned(entry: dict[str, Any]) -> Owned:
         directories={path: bool(kind["data"]) for path, kind in entry["directories"].items()},
         units=dict(entry["units"]),
         places={path: kind["place"] for path, kind in entry["directories"].items() if "place" in kind},
+        met=Met(**entry["met"]) if "met" in entry else None,
     )

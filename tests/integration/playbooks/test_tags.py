@@ -36,6 +36,15 @@ from ansible.module_utils.basic import AnsibleModule
 spec = {"kubeconfig": {}, "namespace": {}, "worker_namespaces": {"type": "list"}}
 AnsibleModule(argument_spec=spec).exit_json(changed=False)
 """
+DIFFERS = """
+from ansible.module_utils.basic import AnsibleModule
+
+options = ("objects", "phases", "namespaces")
+spec = {"kubeconfig": {}, "instance": {}, "mounts": {"type": "bool"}}
+spec["secrets"] = {"type": "dict", "no_log": True}
+spec |= {name: {"type": "list"} for name in options}
+AnsibleModule(argument_spec=spec, supports_check_mode=True).exit_json(changed=False, as_wanted=False)
+"""
 NO_PROBLEM = """
 from ansible.plugins.lookup import LookupBase
 
@@ -54,6 +63,7 @@ def compared(play: Play, home: Path, playbook: str, *arguments: str) -> list[dic
     (home / "modules" / "kube_diff.py").write_text(RECORDER.replace("@LOG@", str(log)))
     (home / "modules" / "kube_secret.py").write_text(SECRETS)
     (home / "modules" / "kube_mounts.py").write_text(MOUNTS)
+    (home / "modules" / "kube_as_wanted.py").write_text(DIFFERS)
     (home / "lookups" / "kube_problem.py").write_text(NO_PROBLEM)
     run = play(
         playbook,
@@ -65,7 +75,7 @@ def compared(play: Play, home: Path, playbook: str, *arguments: str) -> list[dic
             "-e",
             f"app_kubeconfig={log}",
             "-e",
-            json.dumps({"artifacts": {"images": [], "stand_ins": []}}),
+            json.dumps({"artifacts": {"images": [], "stand_ins": []}, "_run_lock": {}}),
         ),
         *arguments,
         ANSIBLE_ACTION_PLUGINS=str(home / "no-action-plugins"),

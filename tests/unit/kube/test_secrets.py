@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import pytest
+from ansible.module_utils.testing import patch_module_args
 
 from miner_cluster.kube.api import NOT_FOUND, ApiError, KubeError
 from miner_cluster.kube.secrets import apply_secret, missing_secrets, remove_secret, wanted_secret
@@ -153,3 +155,31 @@ def test_check_mode_prepares_and_rotates_nothing(tmp_path: Path) -> None:
     generated.write(generated.following(path), "new")
     assert generated.rotate(path, check=True) == {"changed": True}
     assert generated.read(path) == "old"
+
+
+def test_several_secrets_are_had_in_one_go_each_with_its_own_problem(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "postgres").mkdir()
+    (tmp_path / "postgres" / "pgdata").touch()
+    secrets = [
+        {"name": "page", "path": str(tmp_path / "page-password")},
+        {"name": "storage", "path": str(tmp_path / "security"), "generate": False},
+        {
+            "name": "postgres",
+            "path": str(tmp_path / "postgres-password"),
+            "unless_present": [str(tmp_path / "postgres")],
+        },
+    ]
+    results = []
+    for _ in range(2):
+        with patch_module_args({"secrets": secrets}), pytest.raises(SystemExit):
+            generated.main()
+        results.append(json.loads(capsys.readouterr().out))
+    first, second = results
+    assert (first["changed"], second["changed"]) == (True, False)
+    assert first["secrets"] == second["secrets"]
+    assert first["secrets"]["page"] == (tmp_path / "page-password").read_text().strip()
+    assert (first["secrets"]["storage"], first["secrets"]["postgres"]) == ("", "")
+    assert set(first["problems"]) == {"postgres"}
+    assert not (tmp_path / "security").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import socket
@@ -112,7 +113,10 @@ def test_only_directories_of_data_are_read_from_a_record() -> None:
 
 def test_this_machine_can_be_looked_at() -> None:
     params = {"paths": ["/"], "ports": [], "volume_dir": None, "data_dirs": ["/etc"], "record": "/nowhere"}
-    facts = node_check.look(params)
+    facts = node_check.look(params | {"digests": ["/etc/hostname", "/nowhere"], "shared": None})
+    text = Path("/etc/hostname").read_text().strip() + "\n"
+    assert facts["digests"] == {"/etc/hostname": hashlib.sha256(text.encode()).hexdigest()}
+    assert facts["met"] == facts["owners"] == {}
     assert facts["recorded_data"] == []
     assert facts["data_dirs"] == ["/etc"]
     assert facts["memory_bytes"] > 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,37 +18,48 @@ shared_file = load_module("shared_file")
 shared_directory = load_module("shared_directory")
 
 
-def test_a_file_is_read_where_it_arrives_and_missed_where_not(tmp_path: Path) -> None:
-    root = tmp_path / ".data-miner-verify"
-    shared_file.write(root, "one", "4711")
-    shared_file.read(root, ["one"], "4711", 1)
-    with pytest.raises(shared_file.SharedMountError, match="the file of two does not get here"):
-        shared_file.read(root, ["one", "two"], "4711", 0)
+def exchanged(root: Path, names: list[str], *, of: list[str], timeout_s: float = 10) -> list[str]:
+    """Let machines exchange files through a directory at the same time; return what went wrong."""
+
+    def one(name: str) -> str:
+        try:
+            shared_file.exchange(root, name, of, "4711", timeout_s)
+        except shared_file.SharedMountError as error:
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor(len(names)) as machines:
+        return [failure for failure in machines.map(one, names) if failure]
 
 
-def test_a_file_of_an_earlier_run_does_not_count(tmp_path: Path) -> None:
-    shared_file.write(tmp_path / "files", "one", "earlier")
-    with pytest.raises(shared_file.SharedMountError, match="the file of one"):
-        shared_file.read(tmp_path / "files", ["one"], "now", 0)
+def test_machines_exchange_their_files_and_leave_nothing(tmp_path: Path) -> None:
+    names = [f"node-{number}" for number in range(8)]
+    assert exchanged(tmp_path, names, of=names) == []
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_machine_that_does_not_take_part_is_named_and_nothing_is_left(tmp_path: Path) -> None:
+    found = exchanged(tmp_path, ["one", "two"], of=["one", "two", "three"], timeout_s=0.3)
+    assert len(found) == 2
+    assert all("three does not get here" in failure for failure in found)
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_file_of_an_earlier_run_does_not_count_and_stays(tmp_path: Path) -> None:
+    (tmp_path / ".data-miner-verify-two").write_text("earlier")
+    assert "the file of two" in exchanged(tmp_path, ["one"], of=["one", "two"], timeout_s=0.1)[0]
+    assert [path.name for path in tmp_path.iterdir()] == [".data-miner-verify-two"]
 
 
 def test_a_machine_without_the_mount_says_where_to_look(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = {"mount": str(tmp_path), "data_dir": str(tmp_path), "action": "write", "name": "one"}
+    arguments = {"mount": str(tmp_path), "data_dir": str(tmp_path), "action": "exchange", "name": "one"}
     with patch_module_args(arguments), pytest.raises(SystemExit):
         shared_file.main()
     message = json.loads(capsys.readouterr().out)["msg"]
     assert "does not work here: it is not mounted" in message
     assert message.endswith("kubectl get pods -A -o wide -l app.kubernetes.io/name=mount")
-
-
-def test_cleaning_leaves_nothing_and_twice_is_fine(tmp_path: Path) -> None:
-    root = tmp_path / "files"
-    shared_file.write(root, "one", "4711")
-    shared_file.clean(root)
-    shared_file.clean(root)
-    assert not root.exists()
 
 
 def test_what_hangs_ends_in_time() -> None:

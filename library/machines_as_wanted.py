@@ -1,0 +1,100 @@
+#!/usr/bin/python
+"""Ansible module: which machines the roles would leave as they are. Runs as the action plugin of its name."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: machines_as_wanted
+short_description: Tell the machines apart on which the roles have something to do
+description:
+  - Compares what preflight saw on the machines (M(node_check)) with what was recorded there when the roles
+    were last through (M(node_state)). Changes nothing, and asks no machine.
+options:
+  cluster:
+    description: The variable C(cluster) of the inventory.
+    type: dict
+    required: true
+  looks:
+    description: Of each machine of this run the result of M(node_check), or of what failed in its place.
+    type: dict
+    required: true
+  artifacts:
+    description: The fact of that name, as M(artifacts) returns it.
+    type: dict
+    required: true
+attributes:
+  check_mode: {support: full}
+author: [data-miner]
+"""
+
+EXAMPLES = r"""
+- name: Find out which machines are as wanted
+  machines_as_wanted:
+    cluster: "{{ cluster }}"
+    looks: "{{ looks }}"
+    artifacts: "{{ artifacts }}"
+  register: as_wanted
+"""
+
+RETURN = r"""
+as_wanted:
+  description: Names of the machines on which every role would find nothing to change.
+  type: list
+  elements: str
+  returned: always
+differs:
+  description: Of each other machine the reason.
+  type: dict
+  returned: always
+inputs:
+  description: Of each machine the digest of all that the roles' options follow from, for them to record.
+  type: dict
+  returned: always
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from ansible import context
+
+from miner_cluster.as_wanted import differs, inputs, sources_digest
+from miner_cluster.cluster import as_cluster
+
+ARGUMENTS: dict[str, Any] = {
+    "cluster": {"type": "dict", "required": True},
+    "looks": {"type": "dict", "required": True},
+    "artifacts": {"type": "dict", "required": True},
+}
+
+
+def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:  # noqa: ARG001 - the same in both modes
+    """Return what the module returns."""
+    cluster = as_cluster(params["cluster"])
+    looks = {name: look for name, look in params["looks"].items() if "facts" in look}
+    sources, given = sources_digest(), [_text(one) for one in context.CLIARGS.get("extra_vars", ())]
+    wanted = {
+        name: inputs(
+            cluster,
+            name,
+            look=look,
+            artifacts=params["artifacts"],
+            sources=sources,
+            extra_vars=given,
+        )
+        for name, look in looks.items()
+    }
+    found = {name: differs(cluster, name, wanted[name], looks) for name in looks}
+    return {
+        "changed": False,
+        "as_wanted": [name for name, reason in found.items() if not reason],
+        "differs": {name: reason for name, reason in found.items() if reason},
+        "inputs": wanted,
+    }
+
+
+def _text(extra_vars: str) -> str:
+    """Return what -e gave; of a file the digest of its text."""
+    if not extra_vars.startswith("@"):
+        return extra_vars
+    return hashlib.sha256(Path(extra_vars[1:]).expanduser().read_bytes()).hexdigest()

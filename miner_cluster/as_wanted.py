@@ -1,0 +1,141 @@
+"""Which machines are as site.yml wants them already, so that the roles need not look at them again.
+
+What each role wanted was recorded on the machine when it was met, with a digest of all that it followed from.
+Preflight's look tells which of these states the machine still is in. Where all that the roles follow from is
+the same today, so is what they want, and they would change nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from miner_cluster import gpus
+from miner_cluster.cluster import CHECKOUT, Cluster
+
+#: what of the code the roles' wishes follow from
+SOURCES = (
+    *("roles/common", "roles/k3s", "roles/nvidia", "roles/seaweedfs", "roles/storage", "playbooks"),
+    *("library", "module_utils", "filter_plugins", "action_plugins", "miner_cluster"),
+)
+#: what of the configuration no machine's role reads, beside what is given for the machine alone
+ELSEWHERE = {"nodes", "workers", "infrastructure", "image", "backup", "resource_presets", "k3s_app_overrides"}
+ELSEWHERE |= {"run_config", "yt_dlp_plugins", "lab", "prometheus_namespace"}
+
+KUBECONFIG = "/etc/rancher/k3s/k3s.yaml"
+FOR_SERVERS = "/var/lib/rancher/k3s/server/token"
+FOR_AGENTS = "/var/lib/rancher/k3s/server/node-token"
+#: files of the first server from which others' are made; preflight tells their digests
+ORIGINALS = (KUBECONFIG, FOR_SERVERS, FOR_AGENTS)
+JOINED_WITH = "/etc/rancher/k3s/join-token"
+
+
+def sources_digest(checkout: Path = CHECKOUT) -> str:
+    """Return the digest of the code that the roles' wishes follow from."""
+    total = hashlib.sha256()
+    for path in sorted(path for place in SOURCES for path in (checkout / place).rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            total.update(f"{path.relative_to(checkout)}\0".encode())
+            total.update(hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def inputs(
+    cluster: Cluster,
+    name: str,
+    *,
+    look: Mapping[str, Any],
+    artifacts: Mapping[str, Any],
+    sources: str,
+    extra_vars: Sequence[str] = (),
+) -> str:
+    """Return the digest of all that the roles' wishes for a machine follow from.
+
+    Args:
+        cluster: the configuration.
+        name: the machine's.
+        look: its variable ``_preflight_look``.
+        artifacts: the fact of that name.
+        sources: of the code, as ``sources_digest`` returns it.
+        extra_vars: what -e gave.
+    """
+    node = cluster.nodes[name]
+    addresses = look["facts"]["addresses"]
+    return _digest(
+        {
+            "sources": sources,
+            "extra_vars": [*extra_vars],
+            "cluster": cluster.model_dump(mode="json", exclude=ELSEWHERE),
+            "node": node.model_dump(mode="json"),
+            "servers": {server: cluster.nodes[server].ip for server in cluster.servers},
+            "services": [*cluster.infrastructure],
+            "k3s": artifacts["k3s"]["sha256"],
+            "airgap": [(Path(one["path"]).name, one["sha256"]) for one in artifacts["airgap"]],
+            "gpu": gpus.used(cluster, name, look),
+            "interface": [one["interface"] for one in addresses if one["address"] == node.ip],
+        }
+    )
+
+
+def differs(cluster: Cluster, name: str, wanted: str, looks: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return why the roles have to look at a machine; empty where they would change nothing.
+
+    Args:
+        cluster: the configuration.
+        name: the machine's.
+        wanted: what ``inputs`` returns for it.
+        looks: the variables ``_preflight_look`` of all machines of this run.
+    """
+    if gpus.used(cluster, name, looks[name]):
+        return "it has a GPU, which is looked at in every run"
+    facts, originals = looks[name]["facts"], looks[cluster.servers[0]]["facts"]["digests"]
+    for role, expected in _expected(cluster, name, wanted, originals).items():
+        state = facts["met"].get(role)
+        if state is None:
+            return f"{role} was never brought about completely, or something of it was changed since"
+        if state["inputs"] != expected:
+            return f"what {role} follows from is another since it was brought about"
+    if name != cluster.servers[0]:
+        original = FOR_SERVERS if cluster.nodes[name].role == "server" else FOR_AGENTS
+        if facts["met"]["k3s"]["secrets"].get(JOINED_WITH) != originals.get(original):
+            return "it joins with another token than the cluster's"
+    elif not _access_is_kept(cluster, following(wanted, originals.get(KUBECONFIG, ""))):
+        return "the controller's access to the cluster is not what was recorded"
+    return ""
+
+
+def following(wanted: str, original: str) -> str:
+    """Return the inputs of what also follows from a file of the first server's, by that file's digest."""
+    return f"{wanted} {original}"
+
+
+def _expected(cluster: Cluster, name: str, wanted: str, originals: Mapping[str, str]) -> dict[str, str]:
+    """Return the inputs of each role's wish, by the name under which it is recorded."""
+    expected = dict.fromkeys(("common", "k3s", "seaweedfs"), wanted)
+    if name == cluster.servers[0]:
+        expected["storage"] = wanted
+    if cluster.api_vip and cluster.nodes[name].role == "server":
+        expected["k3s_address"] = following(wanted, originals.get(FOR_SERVERS, ""))
+    return expected
+
+
+def _access_is_kept(cluster: Cluster, expected: str) -> bool:
+    """Return whether kubeconfig and kubectl lie here as they were written."""
+    try:
+        names = json.loads((Path(cluster.state_dir) / "owned.json").read_text())["names"]
+        kept = names["access"]["met"]
+        files = {Path(file["path"]): file for file in kept["wanted"]["files"]}
+        return kept["inputs"] == expected and all(
+            hashlib.sha256(path.read_bytes()).hexdigest() == file["content"]
+            and path.stat().st_mode & 0o7777 == file["attributes"]["mode"]
+            for path, file in files.items()
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
