@@ -9,6 +9,7 @@ short_description: Compute on the GPUs of nodes, in a pod on each
 description:
   - Starts a pod of the workers' image on each node, as the workers' user. It opens the driver's CUDA library,
     copies bytes to each GPU, has it change them and compares what comes back. The pods are removed again.
+  - Workers that run there and were started without the GPU, which they then never get, are named too.
   - What does not work is no failure of the module, which returns it as problems.
 options:
   cluster:
@@ -48,7 +49,7 @@ gpus:
   type: dict
   returned: always
 problems:
-  description: What does not work, a sentence for each node.
+  description: What does not work, a sentence for each node, and for each worker that has no GPU.
   type: list
   elements: str
   returned: always
@@ -64,7 +65,7 @@ from typing import Any
 from ansible.utils.display import Display
 
 from miner_cluster.cluster import as_cluster
-from miner_cluster.kube import gpus
+from miner_cluster.kube import gpu_workers, gpus
 from miner_cluster.kube.api import Api
 from miner_cluster.kube.waiting import Wait
 from miner_cluster.manifest_item import app_image
@@ -82,10 +83,11 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     cluster = as_cluster(params["cluster"])
     if check or not params["nodes"]:
         return {"changed": False, "gpus": {}, "problems": [], "text": ""}
+    namespace = params["namespace"] or cluster.namespace
     pods = [
         gpus.pod(
             node,
-            namespace=params["namespace"] or cluster.namespace,
+            namespace=namespace,
             image=app_image(cluster),
             pull_policy=cluster.image.pull_policy,
         )
@@ -93,9 +95,14 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     ]
     api = Api(Path(cluster.state_dir) / "kubeconfig")
     found = gpus.check(api, pods, wait_s=params["wait_s"], waiting=Wait(Display().display))
+    usable = [node for node, one in found.items() if not one["problem"]]
+    workers = gpu_workers.workers(api.list("v1", "Pod", namespace), usable)
     return {
         "changed": False,
         "gpus": {node: one["gpus"] for node, one in found.items()},
-        "problems": [gpus.sentence(node, one["problem"]) for node, one in found.items() if one["problem"]],
+        "problems": [
+            *(gpus.sentence(node, one["problem"]) for node, one in found.items() if one["problem"]),
+            *gpu_workers.on_the_cpu(Path(cluster.state_dir) / "bin" / "kubectl", workers),
+        ],
         "text": "\n".join(gpus.line(node, one) for node, one in found.items()),
     }
