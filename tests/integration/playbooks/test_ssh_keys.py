@@ -12,19 +12,24 @@ import pytest
 from miner_cluster.cluster import CHECKOUT
 from tests.integration.playbooks.conftest import Play, Run
 
-#: says what a module says and does nothing; the machine $GONE is away once it took a key, and $OFF always
+#: says what a module says and does nothing; $AUTHORIZED is what can be read there; the machine $GONE is away
+#: once it took a key, and $OFF always
 SSH = """\
 #!/bin/sh
 for word; do case $word in 192.0.2.*) machine=$word ;; *@192.0.2.*) machine=${word#*@} ;; esac; done
 for last; do :; done
 [ "$machine" = "$OFF" ] && exit 255
 [ "$last" = true ] && exit 0
-cat >/dev/null
+cat >"$CALLS/input-$machine"
 echo . >>"$CALLS/$machine"
 if [ "$machine" = "$GONE" ] && [ "$(wc -l <"$CALLS/$machine")" -gt 1 ]; then
   echo "ssh: connect to host $machine port 22: No route to host" >&2
   exit 255
 fi
+grep -q "ansible.builtin.slurp\\|modules.slurp" "$CALLS/input-$machine" && [ -n "$AUTHORIZED" ] && {
+  echo "{\\"content\\": \\"$(printf %s "$AUTHORIZED" | base64 -w0)\\", \\"encoding\\": \\"base64\\"}"
+  exit 0
+}
 echo '{"changed": true}'
 """
 SCAN = """\
@@ -47,7 +52,7 @@ class Machines:
             (self._bin / name).write_text(text)
             (self._bin / name).chmod(0o755)
 
-    def run(self, *arguments: str, gone: str = "", off: str = "") -> Run:
+    def run(self, *arguments: str, gone: str = "", off: str = "", authorized: str = "") -> Run:
         """Run it while the machine at an address is ``off``, or ``gone`` when a key is to be removed."""
         calls = self._bin.parent / "calls"
         shutil.rmtree(calls, ignore_errors=True)
@@ -59,6 +64,7 @@ class Machines:
             CALLS=str(calls),
             GONE=gone,
             OFF=off,
+            AUTHORIZED=authorized,
         )
 
 
@@ -111,3 +117,17 @@ def test_a_key_is_revoked_where_that_can_be_while_a_machine_is_away(machines: Ma
     here = machines.run(*revoke, "--limit", "all,localhost,!two", off="192.0.2.2")
     assert here.code == 0, here.output
     assert machines.run("-e", "rotate=true", "--limit", "all,localhost,!two", off="192.0.2.2").code != 0
+
+
+def test_keys_that_were_lost_let_nobody_in_any_more_and_those_of_others_do(machines: Machines) -> None:
+    assert machines.run().code == 0
+    own = machines.key.with_name("id_ed25519.pub").read_text().strip()
+    lost, theirs = f"ssh-ed25519 AAAAlost data-miner {NAME}", "ssh-ed25519 AAAAtheirs ann@desk"
+    other = f"ssh-ed25519 AAAAother data-miner {NAME}-too"
+    run = machines.run("-e", "revoke_lost=true", authorized="\n".join((own, lost, theirs, other)))
+    assert run.code == 0, run.output
+    removed = run.output.partition("TASK [Let nobody in by a key that is not in use any more]")[2]
+    assert removed.count(f"(item=data-miner {NAME})") == 3  # on each machine
+    assert "ann@desk" not in removed
+    assert f"{NAME}-too" not in removed
+    assert f"(item=data-miner {NAME})" not in machines.run().output
