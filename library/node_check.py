@@ -261,7 +261,8 @@ def recorded_states(record: Path) -> dict[str, Any]:
         return {}
     from ansible.module_utils.node_state.met import still_met  # noqa: PLC0415 - Python 3.10 and newer
 
-    return still_met(record)
+    met: dict[str, Any] = still_met(record)
+    return met
 
 
 def owners_on(mount: str, paths: list[str]) -> dict[str, int]:
