@@ -33,7 +33,14 @@ def _labels(node: Mapping[str, Any], variables: Mapping[str, Any] | None) -> dic
 
 def gpu_used(cluster: Any, variables: Mapping[str, Any]) -> bool:
     """Return whether pods use the GPU of a machine, by its variables."""
-    return gpus.used(as_cluster(cluster), variables["inventory_hostname"], variables.get(_LOOK))
+    name = variables["inventory_hostname"]
+    return gpus.used(as_cluster(cluster, nodes=[name]), name, variables.get(_LOOK))
+
+
+def gpu_toolkit(cluster: Any, variables: Mapping[str, Any]) -> bool:
+    """Return whether a machine gets NVIDIA's container toolkit from here, by its variables."""
+    name = variables["inventory_hostname"]
+    return gpus.toolkit_wanted(as_cluster(cluster, nodes=[name]), name, variables.get(_LOOK))
 
 
 def gpu_toolkit_hosts(cluster: Any, found: Mapping[str, Any]) -> list[str]:
@@ -47,13 +54,15 @@ def gpu_toolkit_hosts(cluster: Any, found: Mapping[str, Any]) -> list[str]:
 def gpu_runtime(cluster: Any, variables: Mapping[str, Any]) -> str:
     """Return the runtime by which a machine's pods share its GPU; empty where none can be used."""
     name, spec = variables["inventory_hostname"], variables.get("nvidia_spec")
-    return gpus.runtime(as_cluster(cluster), name, variables.get(_LOOK), spec)
+    return gpus.runtime(as_cluster(cluster, nodes=[name]), name, variables.get(_LOOK), spec)
 
 
 def gpu_runtime_path(cluster: Any, variables: Mapping[str, Any]) -> str:
     """Return where that runtime lies; empty where there is none."""
-    name, typed = variables["inventory_hostname"], as_cluster(cluster)
-    return gpus.runtime_path(typed, name, variables.get(_LOOK)) if gpu_runtime(cluster, variables) else ""
+    if not gpu_runtime(cluster, variables):
+        return ""
+    name = variables["inventory_hostname"]
+    return gpus.runtime_path(as_cluster(cluster, nodes=[name]), name, variables.get(_LOOK))
 
 
 def gpu_nodes(cluster: Any, found: Mapping[str, Any]) -> list[str]:
@@ -101,6 +110,7 @@ class FilterModule:
         return {
             "node_labels": node_labels,
             "gpu_used": gpu_used,
+            "gpu_toolkit": gpu_toolkit,
             "gpu_toolkit_hosts": gpu_toolkit_hosts,
             "gpu_runtime": gpu_runtime,
             "gpu_runtime_path": gpu_runtime_path,

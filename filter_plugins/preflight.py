@@ -19,7 +19,9 @@ from miner_cluster.surroundings import surrounding_troubles, surrounding_warning
 
 def preflight_wants(cluster: Any, name: str) -> dict[str, Any]:
     """Return the arguments of ``node_check`` for a machine."""
-    typed = as_cluster(cluster)
+    # What a server wants depends on how many there are.
+    alone = cluster["nodes"][name]["role"] != "server"
+    typed = as_cluster(cluster, nodes=[name] if alone else None)
     node = typed.nodes[name]
     return {
         "paths": preflight.wanted_paths(typed, node),

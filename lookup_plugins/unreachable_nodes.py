@@ -46,6 +46,6 @@ class LookupModule(LookupBase):  # type: ignore[misc]
     def run(self, terms: list[str], variables: Any = None, **kwargs: Any) -> list[dict[str, str]]:
         """Return the reasons."""
         self.set_options(var_options=variables, direct=kwargs)
-        cluster = as_cluster(self.get_option("cluster"))
+        cluster = as_cluster(self.get_option("cluster"), nodes=terms or None)
         names = terms or list(cluster.nodes)
         return [unreachable({name: (cluster.nodes[name].ip, cluster.ssh.port) for name in names})]

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -204,9 +204,21 @@ def resolve_cluster(
     )
 
 
-def as_cluster(data: Mapping[str, Any]) -> Cluster:
-    """Return the typed cluster from the Ansible variable; Ansible's own kinds of text become plain ones."""
-    return Cluster.model_validate_json(json.dumps(data))
+def as_cluster(data: Mapping[str, Any], *, nodes: Iterable[str] | None = None) -> Cluster:
+    """Return the typed cluster from the Ansible variable; Ansible's own kinds of text become plain ones.
+
+    Args:
+        data: the variable ``cluster``.
+        nodes: those that are wanted; None for all. What is done once for each machine must not read all of
+            them: Ansible looks at every text that is read whether it is a template.
+    """
+    wanted = data if nodes is None else {**data, "nodes": {name: data["nodes"][name] for name in nodes}}
+    return Cluster.model_validate_json(json.dumps(wanted))
+
+
+def as_node(data: Mapping[str, Any]) -> ResolvedNode:
+    """Return one typed node from ``nodes`` of the Ansible variable."""
+    return ResolvedNode.model_validate_json(json.dumps(data))
 
 
 def _first_master(file: ClusterFile) -> str:

@@ -39,7 +39,7 @@ def may_run(node: ResolvedNode, schedule_on: str, *, has_gpu: bool) -> bool:
     return schedule_on == "all" or node.role == "server"
 
 
-def runs_models(cluster: Cluster, name: str, *, has_gpu: bool) -> bool:
+def runs_models(cluster: Cluster, node: ResolvedNode, *, has_gpu: bool) -> bool:
     """Return whether a worker that runs models may come to a machine, which needs their image then."""
     places = {cluster.workers[worker].schedule_on for worker in model_workers(cluster)}
-    return any(may_run(cluster.nodes[name], place, has_gpu=has_gpu) for place in places)
+    return any(may_run(node, place, has_gpu=has_gpu) for place in places)

@@ -50,7 +50,7 @@ class Trouble:
 
 def wanted_paths(cluster: Cluster, node: ResolvedNode) -> list[str]:
     """Return the paths whose disks matter on a machine."""
-    database = [cluster.storage.db_path] if node.name == cluster.servers[0] else []
+    database = [cluster.storage.db_path] if node.name in cluster.servers[:1] else []
     return [K3S_DIR, cluster.seaweedfs.data_dir, *database]
 
 

@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from filter_plugins.nodes import gpu_nodes, gpu_runtime, gpu_runtime_path, gpu_toolkit_hosts, gpu_used
+from filter_plugins.nodes import (
+    gpu_nodes,
+    gpu_runtime,
+    gpu_runtime_path,
+    gpu_toolkit,
+    gpu_toolkit_hosts,
+    gpu_used,
+)
 from tests.unit.cluster.conftest import GOOD, Load
 
 WORKER = "  filter: {replicas: 1, schedule_on: gpu, hf_token: true}\n"
@@ -59,8 +66,9 @@ def test_a_machine_that_nobody_has_looked_at_is_left_alone(load: Load) -> None:
 
 @pytest.mark.parametrize(("toolkit", "gets"), [("", True), (OURS, True), (THEIRS, False)])
 def test_a_machine_with_a_toolkit_of_its_own_keeps_it(load: Load, toolkit: str, gets: bool) -> None:
-    hosts = gpu_toolkit_hosts(load(GOOD).plain(), {"one": machine("one", ADDRESS, toolkit=toolkit)})
-    assert hosts == (["one"] if gets else [])
+    cluster, variables = load(GOOD).plain(), machine("one", ADDRESS, toolkit=toolkit)
+    assert gpu_toolkit_hosts(cluster, {"one": variables}) == (["one"] if gets else [])
+    assert gpu_toolkit(cluster, variables) == gets
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from data_miner.workers.registry import MONITOR, WORKERS
-from filter_plugins.model_hosts import model_hosts
+from filter_plugins.models import model_host, runs_models
+from miner_cluster.cluster import Cluster
 from miner_cluster.model_workers import STAGES, worker_image
 from tests.unit.cluster.conftest import GOOD, Load
 
@@ -16,6 +17,15 @@ GPU = "filter: {replicas: 1, schedule_on: gpu, hf_token: true}"
 
 def look(*gpus: str) -> dict[str, Any]:
     return {"_preflight_look": {"facts": {"nvidia": {"gpus": list(gpus)}}}}
+
+
+def models_on(cluster: Cluster, found: dict[str, Any]) -> list[str]:
+    plain = cluster.plain()
+    return [
+        name
+        for name in cluster.nodes
+        if runs_models(plain, {"inventory_hostname": name} | found.get(name, {}))
+    ]
 
 
 @pytest.mark.parametrize(
@@ -34,13 +44,14 @@ def test_only_machines_to_which_such_workers_come_need_the_image(
     load: Load, worker: str, found: dict[str, Any], machines: list[str]
 ) -> None:
     cluster = load(GOOD.replace(GPU, worker))
-    assert model_hosts(cluster.plain(), found) == machines
+    assert models_on(cluster, found) == machines
+    assert model_host(cluster.plain(), found) == next(iter(machines), "")
 
 
 def test_what_the_configuration_says_of_a_gpu_counts(load: Load) -> None:
     text = GOOD.replace("role: worker, disk_limit_mb: 100000", "role: worker, gpu: true")
     text = text.replace("role: master, disk_limit_mb: 50000", "role: master, gpu: false")
-    assert model_hosts(load(text).plain(), {"one": look("0000:01:00.0")}) == ["two"]
+    assert models_on(load(text), {"one": look("0000:01:00.0")}) == ["two"]
 
 
 def test_each_worker_runs_the_image_that_its_stages_need(load: Load) -> None:
