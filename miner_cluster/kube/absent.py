@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from miner_cluster.kube.api import NOT_FOUND, Api, ApiError, KubeError, Object
+from miner_cluster.kube.many import look_up
 from miner_cluster.kube.prune import OURS, ours, title
 from miner_cluster.kube.rollout import pods_of
 from miner_cluster.kube.waiting import Wait
@@ -19,14 +20,7 @@ def present(api: Api, objects: Sequence[Object]) -> list[Object]:
     Raises:
         KubeError: the API refuses or does not answer.
     """
-    found = []
-    for obj in objects:
-        try:
-            found.append(api.call("GET", _path(api, obj)))
-        except ApiError as error:
-            if error.status != NOT_FOUND:
-                raise
-    return found
+    return list(look_up(api, objects).values())
 
 
 def refuse_foreign(found: Sequence[Object]) -> None:

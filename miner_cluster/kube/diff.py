@@ -9,10 +9,11 @@ from typing import Any
 
 import yaml
 
-from miner_cluster.kube.api import FIELD_MANAGER, NOT_FOUND, Api, ApiError, KubeError, Object
+from miner_cluster.kube.api import FIELD_MANAGER, Api, ApiError, KubeError, Object
 from miner_cluster.kube.by_hand import replace, without_additions
+from miner_cluster.kube.many import get, look_up
 from miner_cluster.kube.namespaces import refuse_foreign, refuse_second
-from miner_cluster.kube.prune import ours, title
+from miner_cluster.kube.prune import key, ours, title
 from miner_cluster.kube.rollout import failed
 
 APPLY = "application/apply-patch+yaml"
@@ -58,11 +59,12 @@ def compare(api: Api, wanted: Sequence[Object]) -> Difference:
     """
     found = Difference()
     namespaces = {obj["metadata"]["name"] for obj in wanted if obj["kind"] == "Namespace"}
+    present = look_up(api, wanted)
     for obj in wanted:
         path = api.resource(obj["apiVersion"], obj["kind"]).path(
             obj["metadata"].get("namespace"), obj["metadata"]["name"]
         )
-        before = _get(api, path)
+        before = present.get(key(obj))
         if obj["kind"] == "Namespace":
             if before is not None:
                 refuse_foreign(before)
@@ -135,15 +137,6 @@ def _text(obj: Object) -> str:
     return yaml.safe_dump(plain, sort_keys=True, allow_unicode=True, width=110)
 
 
-def _get(api: Api, path: str) -> Object | None:
-    try:
-        return api.call("GET", path)
-    except ApiError as error:
-        if error.status == NOT_FOUND:
-            return None
-        raise
-
-
 def _dry_run(api: Api, path: str, obj: Object) -> Object:
     try:
         return api.call(
@@ -161,11 +154,12 @@ def _dry_run(api: Api, path: str, obj: Object) -> Object:
 
 
 def _refuse_lost(api: Api, obj: Object, coming: set[str]) -> None:
-    """Check that an object's namespace is there or is applied with it."""
+    """Check that an object's namespace is there or is applied with it, and remember it."""
     namespace = obj["metadata"].get("namespace")
     if namespace is None or namespace in coming:
         return
-    if _get(api, f"/api/v1/namespaces/{namespace}") is None:
+    if get(api, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}) is None:
         raise KubeError(
             f"There is no namespace {namespace} for {title(obj)} yet; run: ansible-playbook site.yml"
         )
+    coming.add(namespace)

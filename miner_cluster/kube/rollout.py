@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from miner_cluster.kube.absent_nodes import held_up, readiness
 from miner_cluster.kube.api import Api, ApiError, KubeError, Object
-from miner_cluster.kube.prune import title
-from miner_cluster.kube.waiting import Wait
+from miner_cluster.kube.many import LISTED, Pods, look_up
+from miner_cluster.kube.prune import key, title
+from miner_cluster.kube.waiting import POLL_S, Wait
 
 WORKLOADS = {"Deployment", "StatefulSet", "DaemonSet", "Job"}
 # Waiting reasons that no amount of waiting mends.
@@ -103,30 +104,48 @@ def wait(api: Api, objects: Sequence[Object], *, timeout_s: float, waiting: Wait
     left = workloads(objects)
     first: dict[str, int] = {}
     while left:
-        states = [(obj, api.call("GET", _path(api, obj))) for obj in left]
+        began_s = waiting.waited_s
+        states = _states(api, left)
         states = [(obj, now) for obj, now in states if not _replaced_by_hand(now)]
         states = _without_held_up(api, states)
         left = [obj for obj, now in states if pending(now)]
         waited = waiting.waited_s
+        pods = _pods(api, [now for _, now in states if pending(now)])
         for obj, now in states:
             if (reason := failed(now)) is not None:
                 raise KubeError(f"{title(obj)} failed: {reason}\n{explain(api, now)}")
             if (lacks := pending(now)) is None:
                 continue
-            pods = pods_of(api, now)
-            if waited > HOPELESS_AFTER_S and hopeless(pods):
+            own = pods(now)
+            if waited > HOPELESS_AFTER_S and hopeless(own):
                 raise KubeError(f"{title(obj)} can't start: {lacks}\n{explain(api, now)}")
-            for container, count in restarts(pods).items():
+            for container, count in restarts(own).items():
                 # Those of before belong to what this very change may mend.
                 if count - first.setdefault(container, count) >= TOO_MANY_RESTARTS:
                     raise KubeError(f"{title(obj)} ends again and again: {lacks}\n{explain(api, now)}")
         if left and waited > timeout_s:
             missing = [(obj, now) for obj, now in states if pending(now)]
             told = "\n".join(f"{title(obj)}: {pending(now)}\n{explain(api, now)}" for obj, now in missing[:3])
-            names = ", ".join(title(obj) for obj, _ in missing)
+            names = ", ".join(title(obj) for obj, _ in missing[:LISTED])
+            names += f" and {len(missing) - LISTED} more" if len(missing) > LISTED else ""
             raise KubeError(f"Not ready after {waited:.0f} s: {names}\n{told}")
         if left:
-            waiting.again(_in_words, states)
+            # A look at many takes long, and the server must come to something else too.
+            waiting.again(_in_words, states, poll_s=max(POLL_S, waiting.waited_s - began_s))
+
+
+def _states(api: Api, objects: Sequence[Object]) -> list[tuple[Object, Object]]:
+    """Return each object with what the API has; one that is not there is refused."""
+    found = look_up(api, objects)
+    return [(obj, found.get(key(obj)) or api.call("GET", _path(api, obj))) for obj in objects]
+
+
+def _pods(api: Api, workloads: Sequence[Object]) -> Callable[[Object], list[Object]]:
+    """Return what finds a workload's pods: those of many are asked for together."""
+    if len(workloads) <= LISTED:
+        return lambda workload: pods_of(api, workload)
+    namespaces = {workload["metadata"].get("namespace") for workload in workloads}
+    return Pods(pod for namespace in namespaces for pod in api.list("v1", "Pod", namespace)).of
 
 
 def _without_held_up(api: Api, states: Sequence[tuple[Object, Object]]) -> list[tuple[Object, Object]]:
@@ -141,7 +160,9 @@ def _without_held_up(api: Api, states: Sequence[tuple[Object, Object]]) -> list[
 
 
 def _in_words(states: Iterable[tuple[Object, Object]]) -> str:
-    return "; ".join(f"{title(obj)}: {lacks}" for obj, now in states if (lacks := pending(now)))
+    lacking = [f"{title(obj)}: {lacks}" for obj, now in states if (lacks := pending(now))]
+    more = f"; and {len(lacking) - LISTED} more" if len(lacking) > LISTED else ""
+    return "; ".join(lacking[:LISTED]) + more
 
 
 def workloads(objects: Iterable[Object]) -> list[Object]:
@@ -151,7 +172,7 @@ def workloads(objects: Iterable[Object]) -> list[Object]:
 
 def not_settled(api: Api, objects: Iterable[Object]) -> list[Object]:
     """Return the workloads among existing objects that do not run what was applied."""
-    return [obj for obj in workloads(objects) if pending(api.call("GET", _path(api, obj)))]
+    return [obj for obj, now in _states(api, workloads(objects)) if pending(now)]
 
 
 def pods_of(api: Api, workload: Object) -> list[Object]:
