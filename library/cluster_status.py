@@ -89,12 +89,12 @@ from miner_cluster.kube.waiting import Wait
 from miner_cluster.manifests import PHASES
 from miner_cluster.report import (
     Report,
-    as_text,
     backup_warnings,
     build,
     certificate_problems,
     project_problems,
 )
+from miner_cluster.report_text import as_text
 from miner_cluster.storage_security import COMPONENTS, secret_name
 
 ARGUMENTS: dict[str, Any] = {

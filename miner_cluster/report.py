@@ -1,10 +1,11 @@
 """A cluster's state in one picture: machines, workloads, storage, projects, stand-ins, and what is wrong.
 
-Pure: the modules collect, this puts together and prints.
+Pure: the modules collect, this puts together, and ``report_text`` prints.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
@@ -13,21 +14,16 @@ from data_miner.capacity import Space, problem, warning
 from data_miner.config.model import StorageConfig
 from miner_cluster.cluster import Cluster
 from miner_cluster.kube.api import Object
+from miner_cluster.kube.many import Pods
 from miner_cluster.kube.prune import title
 from miner_cluster.kube.rollout import pending, ready
 from miner_cluster.manifest_item import IMAGE_ANNOTATION
-from miner_cluster.text_table import table
 
-GIB = 1 << 30
-MIB = 1 << 20
 UNKNOWN = "unknown"
-#: enough of an image's ID to tell it from others, as podman and docker show it
-_ID_SHOWN = len("sha256:") + 12
 #: a certificate that ends sooner is a problem; every site.yml makes anew what ends in four times as many
 _CERTIFICATE_DAYS = 30
 #: a backup that is due each day is missed after so long; one that is hours late may be on its way
 _BACKUP_LATE = timedelta(hours=36)
-_STATES = ("ready", "leased", "done", "skipped", "dead")
 
 
 class Look(TypedDict, total=False):
@@ -111,7 +107,8 @@ def build(
     used = shared["used_percent"] if shared else 0.0
     full, fills = (problem(used, limits), warning(used, limits)) if limits else ("", "")
     named = {node["metadata"]["name"]: node for node in nodes or ()}
-    rows = [_node(name, cluster, named.get(name), pods, looks.get(name)) for name in cluster.nodes]
+    there, labelled = _pods_by_node(pods), Pods(pods)
+    rows = [_node(name, cluster, named.get(name), there[name], looks.get(name)) for name in cluster.nodes]
     if nodes is None:
         rows = [row | {"state": UNKNOWN} for row in rows]
     return Report(
@@ -119,7 +116,7 @@ def build(
         namespace=cluster.namespace,
         k3s_version=cluster.k3s_version,
         nodes=rows,
-        workloads=[_workload(workload, pods) for workload in workloads],
+        workloads=[_workload(workload, labelled) for workload in workloads],
         shared=shared,
         images={
             image: {image_id: sorted(where) for image_id, where in ids.items()}
@@ -249,8 +246,10 @@ def project_problems(projects: Mapping[str, Any], name: str, namespace: str) -> 
     project = projects[name]
     if project["frames"]:
         return []
-    if dead := _dead(project):
-        return [f"project {name} has no frames: {dead} items were given up; why: {_why(name, namespace)}"]
+    if dead := given_up(project):
+        return [
+            f"project {name} has no frames: {dead} items were given up; why: {why_given_up(name, namespace)}"
+        ]
     if busy(project) == 0:
         return [
             f"project {name} has no frames, and nothing is left to do: nothing was found, or all was "
@@ -259,78 +258,13 @@ def project_problems(projects: Mapping[str, Any], name: str, namespace: str) -> 
     return []
 
 
-def as_text(report: Report) -> str:
-    """Return the report for people."""
-    problems = report["problems"]
-    state = "everything runs" if not problems else f"{len(problems)} problem{'s' * (len(problems) > 1)}"
-    parts = [
-        [f"cluster {report['cluster']}, k3s {report['k3s_version']}: {state}"],
-        table(
-            ("node", "role", "state", "pods", "data disk free", "stored", "shared storage"),
-            [
-                (
-                    n["name"],
-                    n["role"],
-                    n["state"],
-                    str(n["pods"]),
-                    _disk(n),
-                    _stored(n),
-                    _MOUNTED[n["mounted"]],
-                )
-                for n in report["nodes"]
-            ],
-        ),
-        _shared_line(report["shared"]),
-        table(
-            ("workload", "ready", "on"),
-            [(w["name"], f"{w['ready']}/{w['wanted']}", ", ".join(w["nodes"])) for w in report["workloads"]],
-        ),
-    ]
-    parts.append(
-        table(
-            ("image", "ID", "on"),
-            [
-                (image, image_id[:_ID_SHOWN], ", ".join(where))
-                for image, ids in sorted(report["images"].items())
-                for image_id, where in ids.items()
-            ],
-        )
-    )
-    ends = {
-        "the shared storage": report["storage_certificates_end"],
-        "k3s": report["k3s_certificates_end"],
-    }
-    parts.append([f"certificates of {what}: valid until {end}" for what, end in ends.items() if end])
-    parts.append([f"last backup: {_moment(report['last_backup']) or 'none; make one with: make backup'}"])
-    for name, project in report["projects"].items():
-        parts.append(_project(name, project, report["namespace"]))
-    if report["pages"]:
-        addresses = (f"  {address}  {name}" for name, address in report["pages"].items())
-        parts.append(["pages (logins: ansible-playbook playbooks/credentials.yml):", *addresses])
-    if report["stand_ins"]:
-        parts.append(["stand-ins here:", *(f"  {sentence}" for sentence in report["stand_ins"])])
-    if report["drift"]:
-        parts.append(
-            ["drift, which site.yml takes back:", *(f"  {sentence}" for sentence in report["drift"])]
-        )
-    if report["warnings"]:
-        parts.append(["warnings:", *(f"  {sentence}" for sentence in report["warnings"])])
-    if problems:
-        parts.append(["problems:", *(f"  {line}" for problem in problems for line in problem.splitlines())])
-    return "\n\n".join("\n".join(part) for part in parts if part)
+def _pods_by_node(pods: Iterable[Object]) -> Counter[str]:
+    """Return how many pods are or get on a node, by its name."""
+    alive = (pod for pod in pods if pod["status"].get("phase") in {"Running", "Pending"})
+    return Counter(pod["spec"].get("nodeName", "") for pod in alive)
 
 
-_MOUNTED = {True: "mounted", False: "NOT MOUNTED", None: "?"}
-
-
-def _node(
-    name: str, cluster: Cluster, node: Object | None, pods: Iterable[Object], look: Look | None
-) -> dict[str, Any]:
-    running = [
-        pod
-        for pod in pods
-        if pod["spec"].get("nodeName") == name and pod["status"].get("phase") in {"Running", "Pending"}
-    ]
+def _node(name: str, cluster: Cluster, node: Object | None, pods: int, look: Look | None) -> dict[str, Any]:
     state = "missing"
     if node is not None:
         conditions = {c["type"]: c["status"] for c in node.get("status", {}).get("conditions", [])}
@@ -341,7 +275,7 @@ def _node(
         "name": name,
         "role": "storage" if cluster.nodes[name].storage_only else cluster.nodes[name].role,
         "state": state,
-        "pods": len(running),
+        "pods": pods,
         "mounted": None if look is None else look.get("mounted"),
         "free_bytes": None if look is None else look.get("free_bytes"),
         "total_bytes": None if look is None else look.get("total_bytes"),
@@ -364,15 +298,8 @@ def _describe(workload: Object) -> str:
     return f"kubectl -n {meta['namespace']} describe {workload['kind'].lower()} {meta['name']}"
 
 
-def _workload(workload: Object, pods: Iterable[Object]) -> dict[str, Any]:
-    status, meta = workload.get("status", {}), workload["metadata"]
-    selector = workload["spec"].get("selector", {}).get("matchLabels", {})
-    own = [
-        pod
-        for pod in pods
-        if pod["metadata"].get("namespace") == meta.get("namespace")
-        and selector.items() <= pod["metadata"].get("labels", {}).items()
-    ]
+def _workload(workload: Object, pods: Pods) -> dict[str, Any]:
+    status, meta, own = workload.get("status", {}), workload["metadata"], pods.of(workload)
     counts = {
         "DaemonSet": ("numberAvailable", status.get("desiredNumberScheduled", 0)),
         "Job": ("succeeded", workload["spec"].get("completions", 1)),
@@ -389,63 +316,11 @@ def _workload(workload: Object, pods: Iterable[Object]) -> dict[str, Any]:
     }
 
 
-def _node_row(node: Mapping[str, Any]) -> tuple[str, ...]:
-    named = (node["name"], node["role"], node["state"], str(node["pods"]))
-    return *named, _disk(node), _stored(node), _MOUNTED[node["mounted"]]
-
-
-def _disk(node: Mapping[str, Any]) -> str:
-    if node["free_bytes"] is None or node["total_bytes"] is None:
-        return "?"
-    return f"{node['free_bytes'] / GIB:.1f} of {node['total_bytes'] / GIB:.1f} GiB"
-
-
-def _stored(node: Mapping[str, Any]) -> str:
-    if node["stored_bytes"] is None:
-        return "?"
-    limit_mb = node["disk_limit_mb"]
-    of = f"of {limit_mb / 1024:.1f} GiB" if limit_mb else "GiB, no limit"
-    return f"{node['stored_bytes'] / GIB:.1f} {of}"
-
-
-def _shared_line(shared: Mapping[str, Any] | None) -> list[str]:
-    if shared is None:
-        return []
-    used = (shared["total_bytes"] - shared["free_bytes"]) / GIB
-    return [
-        f"shared storage: {used:.1f} of {shared['total_bytes'] / GIB:.1f} GiB used "
-        f"({shared['used_percent']:g} %), all copies counted"
-    ]
-
-
-def _project(name: str, project: Mapping[str, Any], namespace: str) -> list[str]:
-    size = project["bytes"]
-    amount = f"{size / GIB:.1f} GiB" if size >= GIB else f"{size / MIB:.1f} MiB"
-    rows = [
-        (stage, *(str(counts[state]) for state in _STATES)) for stage, counts in project["stages"].items()
-    ]
-    lines = [f"project {name}: {project['videos']} videos ({amount}), {project['frames']} frames"]
-    lines += table(("stage", *_STATES), rows)
-    lines += (
-        f"skipped by {row['stage']}: {row['items']}, {row['reason']}" for row in project.get("skipped", ())
-    )
-    if project["frames"] == 0 and (left := busy(project)):
-        lines.append(f"still working: no frames yet, items to do: {left}")
-    if dead := _dead(project):
-        lines.append(f"{dead} items were given up; why: {_why(name, namespace)}")
-    for node, stages in project.get("nodes", {}).items():
-        lines.append(f"done on {node}: " + ", ".join(f"{stage} {count}" for stage, count in stages.items()))
-    return lines
-
-
-def _moment(text: str) -> str:
-    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M} UTC" if text else ""
-
-
-def _dead(project: Mapping[str, Any]) -> int:
+def given_up(project: Mapping[str, Any]) -> int:
+    """Return how many items of a project are dead letters."""
     return sum(stage["dead"] for stage in project["stages"].values())
 
 
-def _why(name: str, namespace: str) -> str:
+def why_given_up(name: str, namespace: str) -> str:
     """Return the command that lists what was given up."""
     return f"kubectl -n {namespace} exec deploy/monitor-worker -- data-miner failed {name}"

@@ -107,10 +107,10 @@ def wait(api: Api, objects: Sequence[Object], *, timeout_s: float, waiting: Wait
         began_s = waiting.waited_s
         states = _states(api, left)
         states = [(obj, now) for obj, now in states if not _replaced_by_hand(now)]
-        states = _without_held_up(api, states)
+        pods = _pods(api, [now for _, now in states if pending(now)])
+        states = _without_held_up(api, states, pods)
         left = [obj for obj, now in states if pending(now)]
         waited = waiting.waited_s
-        pods = _pods(api, [now for _, now in states if pending(now)])
         for obj, now in states:
             if (reason := failed(now)) is not None:
                 raise KubeError(f"{title(obj)} failed: {reason}\n{explain(api, now)}")
@@ -148,13 +148,15 @@ def _pods(api: Api, workloads: Sequence[Object]) -> Callable[[Object], list[Obje
     return Pods(pod for namespace in namespaces for pod in api.list("v1", "Pod", namespace)).of
 
 
-def _without_held_up(api: Api, states: Sequence[tuple[Object, Object]]) -> list[tuple[Object, Object]]:
+def _without_held_up(
+    api: Api, states: Sequence[tuple[Object, Object]], pods: Callable[[Object], list[Object]]
+) -> list[tuple[Object, Object]]:
     """Leave out what waits for nothing but a machine that is away."""
     nodes = readiness(api) if any(pending(now) for _, now in states) else {}
 
     def waits_in_vain(now: Object) -> bool:
         lags = now["kind"] != "Job" and _seen(now) and pending(now)
-        return bool(lags) and held_up(now, pods_of(api, now), nodes)
+        return bool(lags) and held_up(now, pods(now), nodes)
 
     return [(obj, now) for obj, now in states if not waits_in_vain(now)]
 

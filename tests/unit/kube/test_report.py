@@ -19,13 +19,13 @@ from miner_cluster.kube.look import settled_counts
 from miner_cluster.kube.waiting import Wait
 from miner_cluster.report import (
     Look,
-    as_text,
     backup_warnings,
     build,
     certificate_problems,
     image_problems,
     project_problems,
 )
+from miner_cluster.report_text import as_text
 from miner_cluster.text_table import table
 from tests.modules import load_module
 from tests.unit.kube.conftest import obj
