@@ -28,7 +28,7 @@ def preflight_wants(cluster: Any, name: str) -> dict[str, Any]:
         "ports": preflight.wanted_ports(typed, node),
         "volume_dir": f"{typed.seaweedfs.data_dir}/volume",
         "data_dirs": first_server_dirs(typed),
-        "digests": [*ORIGINALS] if name == typed.servers[0] else [],
+        "digests": [*ORIGINALS] if name in typed.servers[:1] else [],
     }
 
 
