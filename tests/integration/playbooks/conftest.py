@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import select
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,3 +98,26 @@ def play(absent: Path) -> Play:
         return ansible_playbook("-i", str(absent), playbook, *arguments, **environment)
 
     return run
+
+
+class _Greeter(socketserver.BaseRequestHandler):
+    """Greets as an SSH server does, and hangs up."""
+
+    def handle(self) -> None:
+        """Answer one who connects."""
+        self.request.sendall(b"SSH-2.0-nobody\r\n")
+
+
+@pytest.fixture
+def two_answers(absent: Path) -> Iterator[None]:
+    """The machine ``two`` is there, and lets nobody in."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))
+        address = probe.getsockname()[0]
+    file = absent / "cluster_config.yaml"
+    with socketserver.ThreadingTCPServer((address, 0), _Greeter) as server:
+        port = f"port: {server.server_address[1]}"
+        file.write_text(re.sub(r"port: \d+", port, file.read_text(), count=1).replace("192.0.2.2", address))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield
+        server.shutdown()

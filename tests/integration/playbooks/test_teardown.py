@@ -20,6 +20,7 @@ def test_the_objects_alone_are_not_removed_without_a_kubeconfig(play: Play) -> N
     assert not [task for task in TASKS_ON_MACHINES if task in run.output]
 
 
+@pytest.mark.usefixtures("two_answers")
 @pytest.mark.parametrize("arguments", [("--skip-tags", "provision"), ("--tags", "deploy")])
 def test_kubernetes_is_stopped_only_by_a_run_that_uninstalls_it(
     play: Play, arguments: tuple[str, ...]
@@ -27,6 +28,7 @@ def test_kubernetes_is_stopped_only_by_a_run_that_uninstalls_it(
     assert "TASK [Stop Kubernetes" not in play("teardown.yml", *arguments).output
 
 
+@pytest.mark.usefixtures("two_answers")
 @pytest.mark.parametrize("arguments", [(), ("--tags", "deploy,provision"), ("--tags", "deploy,k3s")])
 def test_a_full_teardown_goes_on_without_the_api(play: Play, arguments: tuple[str, ...]) -> None:
     run = play("teardown.yml", *arguments)
@@ -35,6 +37,7 @@ def test_a_full_teardown_goes_on_without_the_api(play: Play, arguments: tuple[st
     assert "NOTHING IS WIPED" not in run.output
 
 
+@pytest.mark.usefixtures("two_answers")
 def test_a_person_types_the_clusters_name_before_data_is_wiped(absent: Path) -> None:
     wipe = ("-i", str(absent), "teardown.yml", "-e", "wipe_data=true")
     wrong = at_a_terminal("Type test to go on", "yes\n", *wipe)
@@ -46,6 +49,7 @@ def test_a_person_types_the_clusters_name_before_data_is_wiped(absent: Path) -> 
     assert "TASK [Stop Kubernetes" in right.output
 
 
+@pytest.mark.usefixtures("two_answers")
 def test_a_name_given_beforehand_must_be_the_right_one(play: Play) -> None:
     wrong = play("teardown.yml", "-e", "wipe_data=true", "-e", "confirm=other")
     assert wrong.code == 2
@@ -63,6 +67,7 @@ def test_what_is_about_the_whole_cluster_is_not_done_on_one_machine(play: Play, 
     assert not [task for task in TASKS_ON_MACHINES if task in run.output]
 
 
+@pytest.mark.usefixtures("two_answers")
 @pytest.mark.parametrize("limit", ["two", "two,localhost"])
 def test_one_machine_is_taken_down_without_the_clusters_objects(play: Play, limit: str) -> None:
     run = play("teardown.yml", "--limit", limit)
@@ -74,10 +79,21 @@ def test_one_machine_is_taken_down_without_the_clusters_objects(play: Play, limi
 
 def test_where_no_machine_answers_each_is_named_and_the_run_is_an_error(play: Play) -> None:
     run = play("teardown.yml")
-    assert run.code == 4
-    assert all(f"[{name}]: UNREACHABLE!" in run.output for name in ("one", "two", "three"))
+    assert run.code == 2
+    last = run.output.partition("TASK [Assert that every machine was reached]")[2]
+    assert "Everything else was done. Left out: one: " in last
+    assert "teardown.yml --limit one,two,three" in " ".join(last.split())
+    assert "UNREACHABLE!" not in run.output
 
 
+@pytest.mark.usefixtures("two_answers")
+def test_machines_that_are_away_are_named_also_where_another_lets_nobody_in(play: Play) -> None:
+    run = play("teardown.yml")
+    assert "[two]: UNREACHABLE!" in run.output
+    assert "teardown.yml --limit one,three" in " ".join(run.output.split())
+
+
+@pytest.mark.usefixtures("two_answers")
 def test_the_shared_storage_alone_is_unmounted_where_there_is_no_cluster_any_more(play: Play) -> None:
     run = play("teardown.yml", "--tags", "seaweedfs")
     assert "TASK [Find out whether something would mount it again" in run.output
