@@ -14,6 +14,8 @@ ARGS ?=
 override INVENTORY := $(INVENTORY:~/%=$(HOME)/%)
 CONFIG = '$(INVENTORY)/cluster_config.yaml'
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# Ansible starts often, and would compile four hundred files each time.
+unexport PYTHONDONTWRITEBYTECODE
 PLAY = ansible-playbook -i '$(INVENTORY)'
 
 # Runs a playbook that writes a report, and prints nothing but that.

@@ -61,6 +61,17 @@ def test_check_mode_on_a_converged_cluster_shows_no_difference(lab: Lab) -> None
     assert "\n+++ " not in check.output
 
 
+def test_what_somebody_changed_on_a_machine_is_told_and_taken_back_there_alone(lab: Lab) -> None:
+    *_, agent = lab.nodes()
+    path = "/etc/systemd/journald.conf.d/data-miner.conf"
+    before = lab.ssh(agent, f"cat {path}").stdout
+    lab.ssh(agent, f"echo '# by hand' >> {path}")
+    for mode in (["--check"], []):
+        run = lab.play("site.yml", "--tags", "k3s", *mode).ok()
+        assert {name for name, count in run.changed.items() if count} == {agent}, run.output
+    assert lab.ssh(agent, f"cat {path}").stdout == before
+
+
 @pytest.mark.parametrize("tag", PARTS)
 def test_a_partial_run_on_a_converged_cluster_changes_nothing(lab: Lab, tag: str) -> None:
     assert set(lab.play("site.yml", "--tags", tag).ok().changed.values()) == {0}
