@@ -89,7 +89,12 @@ def make_plan(wanted: Wanted, observed: Observed, owned: Owned) -> Plan:
             *(start for name, start in starts.items() if start and name not in deferred),
         ),
         owned=_recorded(
-            wanted, observed, owned, removed, {name for name, start in starts.items() if start is None}
+            wanted,
+            observed,
+            # Whatever the record says: no unit runs with what is not there yet.
+            replace(owned, units={**owned.units, **dict.fromkeys(deferred, "")}),
+            removed,
+            {name for name, start in starts.items() if start is None and name not in deferred},
         ),
         stale=stale,
         deferred=deferred,

@@ -117,6 +117,20 @@ def test_a_stale_file_defers_the_start() -> None:
     assert "start k3s.service" not in told(plan)
 
 
+def test_a_unit_is_restarted_for_a_file_that_was_exchanged_and_exchanged_back() -> None:
+    new, other = (replace(CONFIG, path="/etc/k3s", content=content) for content in (b"new", b"old"))
+    unit = replace(K3S, restart_on=(new.path,))
+    wish = wanted(files=(UNIT_FILE,), units=(unit,), checksums={new.path: digest(b"new")})
+    started = make_plan(
+        wish, machine(UNIT_FILE, new, units={"k3s.service": UP}), Owned(files=frozenset({new.path}))
+    )
+    # Somebody put the old one back and restarted the unit with it.
+    found = make_plan(wish, machine(UNIT_FILE, other, units={"k3s.service": UP}), started.owned)
+    assert found.stale == (new.path,)
+    delivered = machine(UNIT_FILE, new, units={"k3s.service": UP})
+    assert told(make_plan(wish, delivered, found.owned)) == ["restart k3s.service"]
+
+
 def test_a_unit_that_systemd_has_not_read_again_is_reloaded() -> None:
     unread = machine(CONFIG, UNIT_FILE, units={"k3s.service": replace(UP, needs_reload=True)})
     owned = with_start_recorded(make_plan(ALL, machine(), Owned()))
