@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from miner_cluster.artifacts.machine import architecture
@@ -26,6 +26,7 @@ def go_build(
     output: Path,
     *,
     package: str = ".",
+    options: Sequence[str] = (),
     variables: Mapping[str, str] | None = None,
 ) -> None:
     """Build a static program from the directory of a go.mod, which is not written to.
@@ -36,14 +37,15 @@ def go_build(
         module: the directory.
         output: the program.
         package: the program's, as seen from the directory.
+        options: more of ``go build``.
         variables: values that the linker sets, by the full names of Go variables.
 
     Raises:
         ArtifactError: a module can't be fetched, or doesn't compile.
     """
     flags = ["-s", "-w", *(f"-X={name}={value}" for name, value in (variables or {}).items())]
-    options = ["-trimpath", f"-ldflags={' '.join(flags)}"]
-    go(shop, toolchain, module, "build", *options, "-o", output, package)
+    all_options = [*options, "-trimpath", f"-ldflags={' '.join(flags)}"]
+    go(shop, toolchain, module, "build", *all_options, "-o", output, package)
 
 
 def go(shop: Workshop, toolchain: Recipe, module: Path, *argv: str | Path, cgo: bool = False) -> str:

@@ -43,7 +43,7 @@ def choose(
     real = release(store, version)
     if store.find(real) or _dropped(store, version):
         return real
-    replacement = stand_in(lab, version) if stand_in_allowed and version == stand_in_version(lab) else None
+    replacement = stand_in(lab, version) if stand_in_allowed and version in stand_ins(lab) else None
     if replacement and store.find(replacement):
         return replacement
     if reachable(version):
@@ -87,16 +87,18 @@ def airgap_images(store: Store, version: str) -> Recipe | None:
 
 
 def stand_in(lab: Path, version: str) -> Recipe:
-    """Return the recipe of the launcher in lab/k3s."""
+    """Return the recipe of the launcher in lab/k3s, around that release's version of Kubernetes."""
     module = lab / "k3s"
+    requirements = stand_ins(lab)[version]
     toolchain = compiler(lab)
     variables = _version_variables(version)
-    sources = files_digest(module, _sources(module))
+    sources = files_digest(module, _sources(module, requirements))
 
     def build(shop: Workshop) -> dict[str, Any]:
         program = shop.output / "k3s"
-        go_build(shop, toolchain, module, program, variables=variables)
-        if files_digest(module, _sources(module)) != sources:
+        options = _module_options(requirements)
+        go_build(shop, toolchain, module, program, options=options, variables=variables)
+        if files_digest(module, _sources(module, requirements)) != sources:
             raise ArtifactError(f"{module} changed while it was compiled; run this again")
         return {}
 
@@ -117,11 +119,19 @@ def stand_in(lab: Path, version: str) -> Recipe:
     )
 
 
-def stand_in_version(lab: Path) -> str:
-    """Return the release that the launcher stands in for: it has the version of Kubernetes in its go.mod."""
-    text = (lab / "k3s" / "go.mod").read_text("utf-8")
-    found = re.search(r"^\s*(?:require\s+)?k8s\.io/kubernetes (v[0-9.]+)", text, re.MULTILINE)
-    return f"{found[1]}+k3s1" if found else ""
+def stand_ins(lab: Path) -> dict[str, Path]:
+    """Return the releases that the launcher stands in for, the usual one first.
+
+    Each has a file of required modules, which names its version of Kubernetes: go.mod, and others beside it.
+    """
+    module = lab / "k3s"
+    found = {}
+    for file in (module / "go.mod", *sorted(module.glob("kubernetes-*.mod"))):
+        text = file.read_text("utf-8")
+        match = re.search(r"^\s*(?:require\s+)?k8s\.io/kubernetes (v[0-9.]+)", text, re.MULTILINE)
+        if match:
+            found[f"{match[1]}+k3s1"] = file
+    return found
 
 
 def drop_directory(store: Store, version: str) -> Path:
@@ -202,7 +212,8 @@ def _unreachable(store: Store, version: str, lab: Path, *, stand_in_allowed: boo
         f"{files} into {drop_directory(store, version)}"
     )
     if stand_in_allowed:
-        text += f", or use cluster.k3s_version: {stand_in_version(lab)}, for which lab/k3s can stand in"
+        versions = " or ".join(stand_ins(lab))
+        text += f", or use cluster.k3s_version: {versions}, for which lab/k3s can stand in"
     return text
 
 
@@ -214,10 +225,24 @@ def _version_variables(version: str) -> dict[str, str]:
     return {f"{package}.{name}": value for package in packages for name, value in values.items()}
 
 
-def _sources(module: Path) -> list[str]:
-    """Return the paths of all files that may be compiled in."""
-    paths = (path.relative_to(module) for path in module.rglob("*") if path.is_file())
-    return sorted(str(path) for path in paths if path.suffix != ".md" and not path.name.endswith("_test.go"))
+def _module_options(requirements: Path) -> list[str]:
+    """Return what has the compiler take another file of modules, and the code that differs with them."""
+    if requirements.name == "go.mod":
+        return []
+    return [f"-modfile={requirements.name}", f"-tags={re.sub('[-.]', '_', requirements.stem)}"]
+
+
+def _sources(module: Path, requirements: Path) -> list[str]:
+    """Return the paths of all files that may be compiled in with the modules that a file requires."""
+    paths = (path for path in module.rglob("*") if path.is_file())
+    return sorted(
+        str(path.relative_to(module))
+        for path in paths
+        if path.suffix != ".md"
+        and not path.name.endswith("_test.go")
+        # Of the files with modules and their digests only its own.
+        and (path.parent != module or path.suffix not in {".mod", ".sum"} or path.stem == requirements.stem)
+    )
 
 
 def _releases() -> str:

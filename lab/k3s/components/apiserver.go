@@ -6,8 +6,6 @@ import (
 	"github.com/spf13/cobra"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	genericapiserver "k8s.io/apiserver/pkg/server"
-	utilfeature "k8s.io/apiserver/pkg/util/feature"
-	utilversion "k8s.io/apiserver/pkg/util/version"
 	"k8s.io/client-go/rest"
 	"k8s.io/component-base/cli/globalflag"
 	"k8s.io/component-base/logs"
@@ -22,8 +20,7 @@ import (
 // newAPIServerCommand is upstream's kube-apiserver that also answers the few paths by which k3s nodes
 // join (/cacerts, /ping, /v1-k3s/…) on the same port, ahead of Kubernetes' own authentication.
 func newAPIServerCommand() *cobra.Command {
-	_, gates := utilversion.DefaultComponentGlobalsRegistry.ComponentGlobalsOrRegister(
-		utilversion.DefaultKubeComponent, utilversion.DefaultBuildEffectiveVersion(), utilfeature.DefaultMutableFeatureGate)
+	gates := apiServerGates()
 	settings := options.NewServerRunOptions()
 	var joinFile string
 	cmd := &cobra.Command{
@@ -32,14 +29,14 @@ func newAPIServerCommand() *cobra.Command {
 		Args:         cobra.NoArgs,
 		PersistentPreRunE: func(*cobra.Command, []string) error {
 			rest.SetDefaultWarningHandler(rest.NoWarnings{})
-			return utilversion.DefaultComponentGlobalsRegistry.Set()
+			return registry.Set()
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			verflag.PrintAndExitIfRequested()
 			if err := logsapi.ValidateAndApply(settings.Logs, gates); err != nil {
 				return err
 			}
-			completed, err := settings.Complete()
+			completed, err := complete(cmd.Context(), settings)
 			if err != nil {
 				return err
 			}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -17,6 +18,7 @@ from miner_cluster.artifacts.machine import architecture
 from miner_cluster.artifacts.recipe import ArtifactError, Recipe
 from miner_cluster.artifacts.store import Store
 from miner_cluster.cluster import CHECKOUT
+from miner_cluster.k3s_version import minor
 
 VERSION = "v1.31.0+k3s1"
 LAB = CHECKOUT / "lab"
@@ -138,8 +140,28 @@ def test_real_machines_get_an_error_that_names_the_directory(store: Store, offli
 def test_a_version_that_nothing_stands_in_for_is_an_error_that_names_the_one(
     store: Store, offline: None
 ) -> None:
-    with pytest.raises(ArtifactError, match=r"use cluster.k3s_version: v1\.31\.0\+k3s1"):
+    with pytest.raises(ArtifactError, match=r"k3s_version: v1\.31\.0\+k3s1 or v1\.32\.2\+k3s1, for which"):
         choose(store, lab=True, version="v1.32.1+k3s1")
+
+
+def test_the_launcher_stands_in_for_two_minor_versions_so_that_an_upgrade_can_be_tried(
+    store: Store, offline: None
+) -> None:
+    first, second = (choose(store, lab=True, version=version) for version in k3s.stand_ins(LAB))
+    assert first.version == VERSION
+    assert minor(second.version) == (1, minor(first.version)[1] + 1)
+    assert first.key != second.key
+
+
+def test_the_modules_of_one_version_are_no_sources_of_the_other(store: Store, tmp_path: Path) -> None:
+    lab = tmp_path / "lab"
+    shutil.copytree(LAB / "k3s", lab / "k3s")
+    shutil.copy(LAB / "go-requirements.lock", lab)
+    before = {version: k3s.stand_in(lab, version).key for version in k3s.stand_ins(lab)}
+    with (lab / "k3s" / "kubernetes-1.32.sum").open("a") as sums:
+        sums.write("\n")
+    after = {version: k3s.stand_in(lab, version).key for version in before}
+    assert [version for version in before if before[version] != after[version]] == [list(before)[1]]
 
 
 def test_a_release_without_the_checksum_is_an_error(store: Store, releases: Path) -> None:
