@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from http import HTTPStatus
 
 from miner_cluster.kube.api import NOT_FOUND, Api, ApiError, KubeError, Object
-from miner_cluster.kube.node_labels import ANNOTATION, MERGE_PATCH
+from miner_cluster.kube.draining import close, empty
+from miner_cluster.kube.node_labels import ANNOTATION
 from miner_cluster.kube.rollout import ready
 from miner_cluster.kube.waiting import Wait
-
-POLL_S = 2.0
 
 
 def gone(api: Api, wanted: Collection[str]) -> list[Object]:
@@ -49,18 +47,9 @@ def drain(api: Api, node: Object, waiting: Wait, *, timeout_s: float) -> None:
     Raises:
         KubeError: pods do not go in time.
     """
-    name = node["metadata"]["name"]
-    path = api.resource("v1", "Node").path(name=name)
-    api.call("PATCH", path, {"spec": {"unschedulable": True}}, content=MERGE_PATCH)
-    while ready(node) and (pods := _pods(api, name)):
-        for pod in pods:
-            _evict(api, pod)
-        if waiting.waited_s > timeout_s:
-            names = ", ".join(_title(pod) for pod in pods)
-            raise KubeError(
-                f"{name} can't be drained: {names} did not go in {timeout_s:.0f} s; run this again"
-            )
-        waiting.again(_not_gone, name, pods, poll_s=POLL_S)
+    close(api, node, "leaving")
+    if ready(node):
+        empty(api, node["metadata"]["name"], waiting, timeout_s=timeout_s)
 
 
 def delete(api: Api, node: Object) -> None:
@@ -74,36 +63,6 @@ def address(node: Object) -> str:
     return next((one["address"] for one in found if one["type"] == "InternalIP"), "")
 
 
-def _pods(api: Api, name: str) -> list[Object]:
-    """Return the pods that must go; those of DaemonSets stay where they are."""
-    return [
-        pod
-        for pod in api.list("v1", "Pod", fieldSelector=f"spec.nodeName={name}")
-        if pod["status"].get("phase") not in {"Succeeded", "Failed"}
-        and all(
-            owner["kind"] not in {"DaemonSet", "Node"} for owner in pod["metadata"].get("ownerReferences", [])
-        )
-    ]
-
-
-def _evict(api: Api, pod: Object) -> None:
-    """Ask for a pod to go; a budget may ask to wait, and then the next round asks again."""
-    meta = pod["metadata"]
-    if meta.get("deletionTimestamp"):
-        return
-    body = {
-        "apiVersion": "policy/v1",
-        "kind": "Eviction",
-        "metadata": {"name": meta["name"], "namespace": meta["namespace"]},
-    }
-    path = api.resource("v1", "Pod").path(meta["namespace"], meta["name"])
-    try:
-        api.call("POST", f"{path}/eviction", body)
-    except ApiError as error:
-        if error.status not in {NOT_FOUND, HTTPStatus.TOO_MANY_REQUESTS}:
-            raise
-
-
 def _exists(api: Api, path: str) -> bool:
     try:
         api.call("GET", path)
@@ -112,11 +71,3 @@ def _exists(api: Api, path: str) -> bool:
             raise
         return False
     return True
-
-
-def _title(pod: Object) -> str:
-    return f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
-
-
-def _not_gone(name: str, pods: Sequence[Object]) -> str:
-    return f"{name} still runs {', '.join(map(_title, pods))}"
