@@ -26,7 +26,7 @@ Usage: k3s COMMAND [FLAGS]
   agent        run a node of a server's cluster
   kubectl      run kubectl, by default with /etc/rancher/k3s/k3s.yaml
   ctr          run the node's ctr on this node's containerd
-  token        generate: print a secret that a new cluster may take as its token
+  token        generate: print a secret that a new cluster may take as its token; rotate: give this one another token
   certificate  rotate: take this node's certificates away, which the next start makes anew
 
   --version    print the version

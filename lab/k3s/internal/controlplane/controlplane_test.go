@@ -76,7 +76,7 @@ func TestATokenOtherThanTheClustersIsRefused(t *testing.T) {
 	for given, says := range map[string]string{
 		own.String(): "",
 		own.Secret:   "",
-		"other":      "not the one this cluster was made with",
+		"other":      "not the one this cluster has",
 		token.Token{CAHash: strings.Repeat("0", 64), User: "server", Secret: own.Secret}.String(): "CA of another cluster",
 	} {
 		p.config.Token = given
@@ -84,6 +84,17 @@ func TestATokenOtherThanTheClustersIsRefused(t *testing.T) {
 		if (err == nil) != (says == "") || (err != nil && !strings.Contains(err.Error(), says)) {
 			t.Errorf("%q: %v", given, err)
 		}
+	}
+}
+
+func TestAServerThatJoinedTakesTheTokenThatWasRotated(t *testing.T) {
+	p := prepared(t)
+	p.config.ServerURL, p.config.Token = "https://192.0.2.10:6443", "another"
+	if err := p.makeTokens(); err != nil {
+		t.Fatal(err)
+	}
+	if own, err := p.Token(); err != nil || own.Secret != "another" {
+		t.Errorf("its token is %v (%v)", own, err)
 	}
 }
 

@@ -20,7 +20,7 @@ const (
 	joinFile       = "etc/join.json"
 )
 
-// makeTokens writes the files with the tokens by which nodes join. The cluster's token never changes.
+// makeTokens writes the files with the tokens by which nodes join.
 func (p *Plane) makeTokens() error {
 	ca, err := os.ReadFile(p.tls(serverCA) + ".crt")
 	if err != nil {
@@ -54,7 +54,8 @@ func (p *Plane) makeTokens() error {
 	return files.Link(p.path(agentTokenFile), p.path(nodeTokenFile))
 }
 
-// clusterSecret is the secret that the cluster was made with, the configured one for a new cluster, or a new one.
+// clusterSecret is the secret that the cluster has, the configured one for a new cluster, or a new one. A server that
+// joined another takes the configured one: where it was rotated there, this server is told so by its configuration.
 func (p *Plane) clusterSecret(hash string) (string, error) {
 	var wanted token.Token
 	if p.config.Token != "" {
@@ -81,8 +82,11 @@ func (p *Plane) clusterSecret(hash string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", p.path(tokenFile), err)
 	}
+	if wanted.Secret != "" && p.config.ServerURL != "" {
+		return wanted.Secret, nil
+	}
 	if wanted.Secret != "" && wanted.Secret != kept.Secret {
-		return "", fmt.Errorf("token: it is not the one this cluster was made with, which is in %s: "+
+		return "", fmt.Errorf("token: it is not the one this cluster has, which is in %s: "+
 			"configure that one, or remove %s to start a new cluster", p.path(tokenFile), p.config.DataDir)
 	}
 	return kept.Secret, nil

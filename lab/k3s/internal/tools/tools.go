@@ -45,18 +45,27 @@ func Ctr(args []string) error {
 	return syscall.Exec(program, append([]string{"ctr"}, args...), os.Environ())
 }
 
-// Token has one command: generate.
+// Token has two commands: generate and rotate.
 func Token(args []string) error {
 	if len(args) == 0 {
-		return errors.New("token needs a command: generate")
+		return errors.New("token needs a command: generate or rotate")
 	}
 	switch args[0] {
 	case "generate":
 		fmt.Println(token.NewSecret())
 		return nil
-	case "create", "delete", "list", "rotate":
+	case "rotate":
+		if len(args) > 1 {
+			return fmt.Errorf("token rotate takes no %s in this stand-in for k3s: it makes up the new one", args[1])
+		}
+		if err := rotateToken(dataDir); err != nil {
+			return err
+		}
+		fmt.Println("Token rotated, restart k3s nodes with new token")
+		return nil
+	case "create", "delete", "list":
 		return fmt.Errorf("token %s is not supported by this stand-in for k3s: nodes join with the token in "+
 			"/var/lib/rancher/k3s/server/node-token, or with the agent-token that the server is configured with", args[0])
 	}
-	return fmt.Errorf("unknown command %q of token; there is: generate", args[0])
+	return fmt.Errorf("unknown command %q of token; there are: generate, rotate", args[0])
 }
