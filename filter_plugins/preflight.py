@@ -14,6 +14,7 @@ from miner_cluster.as_wanted import ORIGINALS
 from miner_cluster.cluster import Cluster, as_cluster
 from miner_cluster.first_server import first_server_dirs, moved_troubles
 from miner_cluster.preflight_report import build, report_text
+from miner_cluster.preflight_versions import version_troubles
 from miner_cluster.surroundings import surrounding_troubles, surrounding_warnings
 
 
@@ -40,6 +41,7 @@ def preflight_report(
     hf_token_for: Mapping[str, str],
     *,
     leave_out: bool = False,
+    versions: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return what was seen.
 
@@ -54,6 +56,7 @@ def preflight_report(
         sent_s: the controller's clock before the machines were asked.
         hf_token_for: the models for which HF_TOKEN is needed and missing.
         leave_out: whether machines that can't be reached are left out, where all others can go on.
+        versions: of each node of the cluster, the version of k3s that it runs, where that matters.
 
     Raises:
         AnsibleFilterError: the first server has no result.
@@ -66,6 +69,7 @@ def preflight_report(
     for name in [name for name in typed.nodes if name in looks]:
         problems += _machine(typed, name, looks[name], away, sent_s)
     problems += moved_troubles(typed, facts) + preflight.capacity_troubles(typed, facts)
+    problems += version_troubles(typed, facts, versions or {})
     warnings = surrounding_warnings(typed, facts)
     report = build(typed, list(looks), facts=facts, away=away, problems=problems, warnings=warnings)
     left_out = preflight.left_out(typed, away) if leave_out else []

@@ -61,6 +61,9 @@ def groups(cluster: Cluster) -> dict[str, list[str]]:
         "gone": [],
         # Filled likewise, with machines that the roles need not look at.
         "as_wanted": [],
+        # Filled while playbooks/upgrade.yml runs, with machines that get another k3s.
+        "upgraded_servers": [],
+        "upgraded_agents": [],
     }
 
 

@@ -6,7 +6,7 @@ Pure: the modules collect, this puts together, and ``report_text`` prints.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
@@ -17,6 +17,7 @@ from miner_cluster.kube.api import Object
 from miner_cluster.kube.many import Pods
 from miner_cluster.kube.prune import title
 from miner_cluster.kube.rollout import pending, ready
+from miner_cluster.kube.upgrade import version
 from miner_cluster.manifest_item import IMAGE_ANNOTATION
 
 UNKNOWN = "unknown"
@@ -129,7 +130,7 @@ def build(
         pages=pages(cluster),
         stand_ins=list(stand_ins),
         drift=list(drift),
-        warnings=[*([fills] if fills else []), *warnings],
+        warnings=[*([fills] if fills else []), *_other_versions(cluster, named), *warnings],
         problems=[
             *problems,
             *(_node_problem(row) for row in rows if row["state"] not in {"Ready", UNKNOWN}),
@@ -155,6 +156,16 @@ def build(
             *image_problems(pods),
         ],
     )
+
+
+def _other_versions(cluster: Cluster, nodes: Mapping[str, Object]) -> Iterator[str]:
+    """Return who runs another k3s than the configuration says."""
+    for name, node in nodes.items():
+        if name in cluster.nodes and (found := version(node)) not in {"", cluster.k3s_version}:
+            yield (
+                f"{name} runs k3s {found}, and cluster.k3s_version is {cluster.k3s_version}; "
+                "run: ansible-playbook playbooks/upgrade.yml"
+            )
 
 
 def _shared(looks: Iterable[Look]) -> dict[str, Any] | None:

@@ -30,6 +30,9 @@ def test_the_file_of_the_earlier_system_loads_with_a_warning_for_each_latest() -
         "gpu": [],
         "storage_only": [],
         "gone": [],
+        "as_wanted": [],
+        "upgraded_servers": [],
+        "upgraded_agents": [],
     }
     assert inventory.cluster["k3s_app_overrides"]["output_dir"] == "/swdfs_mnt/swshared/data_miner_output"
 

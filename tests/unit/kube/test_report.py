@@ -51,8 +51,10 @@ def cluster() -> Cluster:
     return resolve_cluster(load_cluster_file(path).file, config_file=path)
 
 
-def node(name: str, ready: str = "True") -> dict[str, Any]:
-    return obj("Node", name, None, status={"conditions": [{"type": "Ready", "status": ready}]}, spec={})
+def node(name: str, ready: str = "True", *, version: str = "v1.31.0+k3s1") -> dict[str, Any]:
+    conditions = [{"type": "Ready", "status": ready}]
+    status = {"conditions": conditions, "nodeInfo": {"kubeletVersion": version}}
+    return obj("Node", name, None, status=status, spec={})
 
 
 def pod(name: str, where: str, image_id: str = "sha256:aa") -> dict[str, Any]:
@@ -131,6 +133,16 @@ def test_a_cluster_that_works_is_shown_with_everything(cluster: Cluster) -> None
     assert "project demo: 2 videos (3.0 MiB), 12 frames" in text
     assert "done on lab-agent-1: extract 2" in text
     assert "the k3s program is a stand-in" in text
+
+
+def test_a_machine_with_another_k3s_is_named_with_the_playbook_for_it(cluster: Cluster) -> None:
+    nodes = [node(name) for name in cluster.nodes] + [node("somebody's", version="v1.2.3")]
+    nodes[1] = node("lab-agent-1", version="v1.30.4+k3s1")
+    report = build(cluster, nodes=nodes, workloads=[], pods=[], looks={}, projects={}, stand_ins=[])
+    (only,) = report["warnings"]
+    assert "lab-agent-1 runs k3s v1.30.4+k3s1, and cluster.k3s_version is v1.31.0+k3s1" in only
+    assert "playbooks/upgrade.yml" in only
+    assert report["problems"] == []
 
 
 def test_drift_is_shown_and_is_no_problem(cluster: Cluster) -> None:

@@ -1,0 +1,116 @@
+#!/usr/bin/python
+"""Ansible module: which nodes get another version of k3s."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: k3s_upgrade_plan
+short_description: Plan the upgrade of k3s, or say why it can't be
+description:
+  - Compares the version of k3s that each node runs with the configured one, and returns the nodes that are to
+    get it, servers first. Nodes that have it already are left out, so a plan made again goes on where an
+    upgrade stopped.
+  - Fails with all reasons where Kubernetes does not allow the step, and where pods of others would lose
+    something. Changes nothing.
+options:
+  cluster:
+    description: The variable C(cluster) of the inventory.
+    type: dict
+    required: true
+  hosts:
+    description: Names of the machines that this run is about.
+    type: list
+    elements: str
+    required: true
+  drain:
+    description: >-
+      Whether pods move away from each node meanwhile; V(auto) for where the minor version changes, as
+      Kubernetes asks.
+    type: str
+    choices: [auto, always, never]
+    default: auto
+  force:
+    description: >-
+      Whether pods of others may lose data in an emptyDir, or themselves where nothing makes them anew.
+    type: bool
+    default: false
+attributes:
+  check_mode: {support: full}
+author: [data-miner]
+"""
+
+EXAMPLES = r"""
+- name: Plan the upgrade
+  k3s_upgrade_plan:
+    cluster: "{{ cluster }}"
+    hosts: "{{ groups.all }}"
+  register: plan
+"""
+
+RETURN = r"""
+nodes:
+  description: >-
+    Of each node that gets the version, in order, what it runs (C(before)) and whether its pods move away
+    (C(drain)).
+  type: dict
+  returned: always
+servers:
+  description: Names of those among them that are servers.
+  type: list
+  elements: str
+  returned: always
+agents:
+  description: Names of the others.
+  type: list
+  elements: str
+  returned: always
+reopen:
+  description: Nodes that have the version and that an interrupted upgrade left closed.
+  type: list
+  elements: str
+  returned: always
+absent:
+  description: Nodes of the configuration that are not in the cluster yet.
+  type: list
+  elements: str
+  returned: always
+"""
+
+from pathlib import Path
+from typing import Any
+
+from miner_cluster.cluster import as_cluster
+from miner_cluster.kube.api import Api
+from miner_cluster.kube.upgrade import make_plan, refuse_losses
+
+ARGUMENTS: dict[str, Any] = {
+    "cluster": {"type": "dict", "required": True},
+    "hosts": {"type": "list", "elements": "str", "required": True},
+    "drain": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
+    "force": {"type": "bool", "default": False},
+}
+_DRAIN = {"auto": None, "always": True, "never": False}
+#: where k3s keeps its own pods, which its controllers make anew
+_SYSTEM = "kube-system"
+
+
+def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:  # noqa: ARG001 - it only looks
+    """Return what the module returns.
+
+    Raises:
+        KubeError: the API does not answer, or the version can't be reached.
+    """
+    cluster = as_cluster(params["cluster"])
+    api = Api(Path(cluster.state_dir) / "kubeconfig")
+    plan = make_plan(cluster, api.list("v1", "Node"), params["hosts"], drain=_DRAIN[params["drain"]])
+    if not params["force"]:
+        ours = (cluster.namespace, cluster.seaweedfs.namespace, _SYSTEM)
+        refuse_losses(plan, api.list("v1", "Pod"), ours)
+    return {
+        "changed": False,
+        "nodes": {turn.name: {"before": turn.before, "drain": turn.drain} for turn in plan.turns},
+        "servers": [turn.name for turn in plan.turns if turn.server],
+        "agents": [turn.name for turn in plan.turns if not turn.server],
+        "reopen": list(plan.reopen),
+        "absent": list(plan.absent),
+    }

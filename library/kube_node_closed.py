@@ -1,0 +1,85 @@
+#!/usr/bin/python
+"""Ansible module: a node takes no pods while its k3s is replaced."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kube_node_closed
+short_description: Close a node and have its pods move away
+description:
+  - Closes a node (cordon) and evicts its pods, which keeps budgets of disruptions. Pods of DaemonSets stay,
+    and others that may come to a closed node. Workers go before services. What somebody else has closed stays
+    theirs to open.
+  - A node that is not Ready can't be drained and is only closed.
+options:
+  cluster:
+    description: The variable C(cluster) of the inventory.
+    type: dict
+    required: true
+  node:
+    description: Its name.
+    type: str
+    required: true
+  drain:
+    description: Whether its pods move away.
+    type: bool
+    default: true
+  wait_s:
+    description: Seconds within which they must be gone.
+    type: int
+    default: 600
+attributes:
+  check_mode: {support: full}
+author: [data-miner]
+"""
+
+EXAMPLES = r"""
+- name: Take the node out of use
+  kube_node_closed:
+    cluster: "{{ cluster }}"
+    node: "{{ node.name }}"
+  register: closed
+"""
+
+RETURN = r"""
+workloads:
+  description: Workloads with pods on the node that were complete before.
+  type: list
+  elements: dict
+  returned: always
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ansible.utils.display import Display
+
+from miner_cluster.cluster import as_cluster
+from miner_cluster.kube import draining, upgrade
+from miner_cluster.kube.api import Api
+from miner_cluster.kube.rollout import ready
+from miner_cluster.kube.waiting import Wait
+
+ARGUMENTS: dict[str, Any] = {
+    "cluster": {"type": "dict", "required": True},
+    "node": {"type": "str", "required": True},
+    "drain": {"type": "bool", "default": True},
+    "wait_s": {"type": "int", "default": 600},
+}
+
+
+def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
+    """Return what the module returns.
+
+    Raises:
+        KubeError: the API does not answer, or pods do not go in time.
+    """
+    cluster, name = as_cluster(params["cluster"]), params["node"]
+    api = Api(Path(cluster.state_dir) / "kubeconfig")
+    node = api.call("GET", api.resource("v1", "Node").path(name=name))
+    workloads = upgrade.well(api, name)
+    if not check:
+        draining.close(api, node, upgrade.REASON)
+        if params["drain"] and ready(node):
+            draining.empty(api, name, Wait(Display().display), timeout_s=params["wait_s"])
+    return {"changed": True, "workloads": workloads}

@@ -1,0 +1,193 @@
+"""Bringing nodes to another version of k3s: which of them, in which order, and what is waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from miner_cluster.cluster import Cluster
+from miner_cluster.k3s_version import Running, minor, problems
+from miner_cluster.kube.api import Api, KubeError, Object
+from miner_cluster.kube.draining import closed_for, lossy, movable, reopen
+from miner_cluster.kube.node_labels import trouble
+from miner_cluster.kube.prune import title
+from miner_cluster.kube.rollout import pending
+from miner_cluster.kube.waiting import Wait
+
+#: why nodes are closed
+REASON = "upgrade"
+_KINDS = ("Deployment", "StatefulSet", "DaemonSet")
+_POLL_S = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """A node that gets the new version; ``drain`` where its pods move away meanwhile."""
+
+    name: str
+    server: bool
+    before: str
+    drain: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What an upgrade does.
+
+    Attributes:
+        turns: the nodes in their order, servers first.
+        reopen: nodes that have the version already, and that an interrupted upgrade left closed.
+        absent: nodes of the configuration that are not in the cluster yet.
+    """
+
+    turns: tuple[Turn, ...]
+    reopen: tuple[str, ...]
+    absent: tuple[str, ...]
+
+
+def make_plan(
+    cluster: Cluster, nodes: Iterable[Object], within: Collection[str], *, drain: bool | None = None
+) -> Plan:
+    """Plan the way of all nodes to the configured version.
+
+    Args:
+        cluster: the configuration.
+        nodes: of the cluster.
+        within: names of the machines that this run is about.
+        drain: whether pods move away; None for where the minor version changes, as Kubernetes asks.
+
+    Raises:
+        KubeError: the version can't be reached from what runs; with all reasons.
+    """
+    found = {node["metadata"]["name"]: node for node in nodes}
+    running = [
+        Running(name=name, server=name in cluster.servers, version=version(found[name]))
+        for name in [*cluster.servers, *(name for name in cluster.nodes if name not in cluster.servers)]
+        if name in found
+    ]
+    wanted = cluster.k3s_version
+    if reasons := problems(running, wanted, within=within):
+        raise KubeError(f"Nothing was done. {wanted} can't be reached: " + ". ".join(reasons))
+    turns = [
+        Turn(
+            name=one.name,
+            server=one.server,
+            before=one.version,
+            drain=minor(one.version) != minor(wanted) if drain is None else drain,
+        )
+        for one in running
+        if one.version != wanted and one.name in within
+    ]
+    coming = {turn.name for turn in turns}
+    return Plan(
+        turns=tuple(turns),
+        reopen=tuple(
+            one.name
+            for one in running
+            if one.name in within and one.name not in coming and closed_for(found[one.name]) == REASON
+        ),
+        absent=tuple(name for name in cluster.nodes if name not in found),
+    )
+
+
+def refuse_losses(plan: Plan, pods: Iterable[Object], namespaces: Sequence[str]) -> None:
+    """Check that no pod of others loses anything by moving.
+
+    Raises:
+        KubeError: one does; with all of them.
+    """
+    drained = {turn.name for turn in plan.turns if turn.drain}
+    there = [pod for pod in pods if pod["spec"].get("nodeName") in drained]
+    if found := lossy(movable(there), namespaces):
+        listed = "; ".join(f"{name}: {reason}" for name, reason in found.items())
+        raise KubeError(
+            f"Nothing was done. Pods of others would not survive that their nodes are drained: {listed}. "
+            "Remove them, or let them go with -e upgrade_force=true"
+        )
+
+
+def version(node: Object) -> str:
+    """Return the version of k3s that a node says it runs; empty where it says nothing yet."""
+    found: str = node.get("status", {}).get("nodeInfo", {}).get("kubeletVersion", "")
+    return found
+
+
+def well(api: Api, name: str) -> list[Object]:
+    """Return the workloads with pods on a node that have all the pods they want."""
+    pods = api.list("v1", "Pod", fieldSelector=f"spec.nodeName={name}")
+    return [
+        {"apiVersion": "apps/v1", "kind": kind, "metadata": _reference(workload)}
+        for kind in _KINDS
+        for workload in api.list("apps/v1", kind)
+        if pending(workload) is None and any(_has(workload, pod) for pod in pods)
+    ]
+
+
+def wait_until_it_runs(
+    node: Callable[[], Object], wanted: str, waiting: Wait, *, timeout_s: float, problem: Callable[[], str]
+) -> None:
+    """Wait until a node is Ready and runs a version.
+
+    Args:
+        node: reads the node; may fail while the API is away.
+        wanted: the version.
+        waiting: how to wait.
+        timeout_s: how long.
+        problem: what else is wrong, empty where nothing is.
+
+    Raises:
+        KubeError: it is not in time; with what is missing.
+    """
+    while lacks := _lacks(node, wanted, problem):
+        if waiting.waited_s > timeout_s:
+            raise KubeError(f"{lacks}; not within {timeout_s:.0f} s")
+        waiting.again(str, lacks, poll_s=_POLL_S)
+
+
+def open_again(api: Api, name: str) -> bool:
+    """Let pods come to a node again where an upgrade has closed it; return whether it had."""
+    node = api.call("GET", api.resource("v1", "Node").path(name=name))
+    return closed_for(node) == REASON and reopen(api, node)
+
+
+def wait_until_all_is_back(api: Api, workloads: Sequence[Object], waiting: Wait, *, timeout_s: float) -> None:
+    """Wait until workloads have all their pods again.
+
+    Raises:
+        KubeError: one has not in time.
+    """
+    while lacks := [text for workload in workloads if (text := _workload_lacks(api, workload))]:
+        if waiting.waited_s > timeout_s:
+            raise KubeError(f"after {timeout_s:.0f} s {'; '.join(lacks)}")
+        waiting.again("; ".join, lacks, poll_s=_POLL_S)
+
+
+def _lacks(node: Callable[[], Object], wanted: str, problem: Callable[[], str]) -> str:
+    try:
+        found = node()
+    except KubeError as error:
+        return str(error).split(";", maxsplit=1)[0]
+    name = found["metadata"]["name"]
+    if version(found) != wanted:
+        return f"{name} still says that it runs {version(found)}"
+    return trouble(name, found) or problem()
+
+
+def _workload_lacks(api: Api, workload: Object) -> str:
+    meta = workload["metadata"]
+    path = api.resource("apps/v1", workload["kind"]).path(meta["namespace"], meta["name"])
+    lacks = pending(api.call("GET", path) | {"kind": workload["kind"]})
+    return f"{title(workload)}: {lacks}" if lacks else ""
+
+
+def _reference(workload: Object) -> Object:
+    meta = workload["metadata"]
+    return {"namespace": meta["namespace"], "name": meta["name"]}
+
+
+def _has(workload: Object, pod: Object) -> bool:
+    """Whether a pod is one of a workload's, by the labels."""
+    selector = workload["spec"].get("selector", {}).get("matchLabels", {})
+    labels = pod["metadata"].get("labels") or {}
+    same_namespace = workload["metadata"]["namespace"] == pod["metadata"]["namespace"]
+    return bool(selector) and same_namespace and selector.items() <= labels.items()
