@@ -36,6 +36,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "base_image": {"type": "dict", "options": _BASE},
                 "target": {"type": "str", "choices": list(LOCKS), "default": "workers"},
                 "models": {"type": "path"},
+                "image_id": {"type": "str", "default": ""},
                 "log_file": {"type": "path", "required": True},
             }
         )
@@ -46,6 +47,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
 
 def _converge(options: dict[str, Any], *, look_only: bool) -> dict[str, Any]:
+    if options["image_id"]:
+        path = cache.with_id(options["image_id"])
+        return {"changed": False, "changes": [], "image_id": options["image_id"], "path": str(path or "")}
     base, target = options["base_image"], options["target"]
     models = Path(options["models"]) if options["models"] else None
     if base and not base["image_id"]:

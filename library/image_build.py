@@ -37,6 +37,12 @@ options:
   models:
     description: Directory of models that become part of the image with models.
     type: path
+  image_id:
+    description:
+      - ID of an image that was built before and is taken instead of building one. Its path is empty where it
+        is not in the cache any more.
+    type: str
+    default: ""
   log_file:
     description: What a build prints goes there; watch it with C(tail -f).
     type: path

@@ -7,8 +7,8 @@ DOCUMENTATION = r"""
 module: node_images
 short_description: Make a node's containerd have the given images, pinned
 description:
-  - Compares the images by their IDs, in one call of C(ctr). Where one is missing, the action plugin of the
-    same name sends an archive with the blobs that the node lacks; the module imports it.
+  - Compares the images by their IDs, in one call of C(ctr). Where one is missing, nothing is done yet, and
+    the result says which blobs the node lacks. M(image_spread) brings them, and O(spread=true) imports them.
   - Imported images are pinned, so that the kubelet never removes them to free space. Of each repository the
     image that was replaced last stays for a way back; older ones of ours are removed.
   - Fails where the IDs are not the wanted ones in the end.
@@ -39,9 +39,26 @@ options:
     description: How many replaced images of each repository stay.
     type: int
     default: 1
-  archive:
-    description: An archive on the node to import, set by the action plugin.
+  spread:
+    description: Import what M(image_spread) brought.
+    type: bool
+    default: false
+  problem:
+    description: Why M(image_spread) could not bring what is missing; the task fails with it.
+    type: str
+    default: ""
+  deployment:
+    description:
+      - What this run deploys, to be remembered as the latest deployment; also images that this node does not
+        get. C(tag) names it, C(images) has the IDs by what they are for.
+    type: dict
+  directory:
+    description: Where blobs that came wait for their import, and what was deployed is written down.
     type: path
+    default: /var/lib/rancher/k3s/data-miner
+  manifests:
+    description: Of each wanted image its manifest's entry in an index, set by the action plugin.
+    type: dict
 attributes:
   check_mode: {support: full}
   diff_mode: {support: full}
@@ -68,15 +85,24 @@ missing:
   description: References of the images to import, by the name that each is to have in an archive.
   type: dict
   returned: always
-blobs:
-  description: Digests of the blobs that the node has. The task is not done; it needs C(archive).
-  type: list
-  elements: str
+lacking:
+  description:
+    - What the node lacks of missing images; the task is not done. C(blobs) has the sizes by digest, C(has)
+      the digests of the blobs of these images that it has, C(paths) where the images lie on the controller.
+  type: dict
   returned: when images are missing
+deployments:
+  description:
+    - What was deployed on the node, the latest last, as C(at) in seconds since 1970, C(tag) and C(images).
+  type: list
+  elements: dict
+  returned: always
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.node_images import Containerd, CtrError, converge
+from ansible.module_utils.node_images.containerd import Containerd, CtrError
+from ansible.module_utils.node_images.control import converge
+from ansible.module_utils.node_images.state import State
 
 
 def main() -> None:
@@ -91,7 +117,11 @@ def main() -> None:
             "images": {"type": "list", "elements": "dict", "required": True, "options": image},
             "ctr": {"type": "list", "elements": "str", "default": ["/usr/local/bin/k3s", "ctr"]},
             "spares": {"type": "int", "default": 1},
-            "archive": {"type": "path"},
+            "spread": {"type": "bool", "default": False},
+            "problem": {"type": "str", "default": ""},
+            "deployment": {"type": "dict"},
+            "directory": {"type": "path", "default": "/var/lib/rancher/k3s/data-miner"},
+            "manifests": {"type": "dict"},
         },
         supports_check_mode=True,
     )
@@ -102,7 +132,9 @@ def main() -> None:
             containerd,
             wanted,
             spares=module.params["spares"],
-            archive=module.params["archive"],
+            state=State(module.params["directory"]),
+            deployment=module.params["deployment"],
+            manifests=module.params["manifests"],
             look_only=module.check_mode,
         )
     except CtrError as error:

@@ -115,6 +115,8 @@ class Image(Section):
     models: Text | None = None
     """Directory of models, <name>/config.json, that become part of that image; counts from the checkout."""
     pull_policy: Literal["Never", "IfNotPresent", "Always"] = "Never"
+    bandwidth_mbit: Annotated[float, Field(gt=0)] | None = None
+    """What leaves the controller at the most while images travel, in Mbit/s. Unset: all that it can."""
 
 
 class Seaweedfs(Section):

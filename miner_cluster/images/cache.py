@@ -103,6 +103,12 @@ def build(
     return _built(made)
 
 
+def with_id(image_id: str) -> Path | None:
+    """Return where an image lies that was built before, by its ID."""
+    store = Store(progress=Progress(write=None))
+    return next((image.path for image in _images(store) if _built(image).image_id == image_id), None)
+
+
 def _built(artifact: Artifact) -> BuiltImage:
     return BuiltImage(path=artifact.path, image_id=artifact.manifest.facts["image_id"])
 

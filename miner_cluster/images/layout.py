@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +48,11 @@ def read_image(path: Path) -> OciImage:
         raise ArtifactError(
             f"{path} holds no OCI image ({error}); remove it and run again to make it anew"
         ) from error
+
+
+def all_blobs(images: Iterable[OciImage]) -> dict[str, int]:
+    """Return the size of every blob of some images, by its digest."""
+    return {digest: size for image in images for digest, size in image.blobs.items()}
 
 
 @contextmanager

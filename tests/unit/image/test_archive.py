@@ -1,7 +1,8 @@
-"""Images at rest and the archives that nodes get."""
+"""Images at rest, and the archives that containerd imports."""
 
 from __future__ import annotations
 
+import io
 import json
 import tarfile
 from pathlib import Path
@@ -9,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from miner_cluster.artifacts.recipe import ArtifactError
-from miner_cluster.images.archive import missing_blobs, write_archive
-from miner_cluster.images.layout import INDEX, digest_of, read_image
+from miner_cluster.images.layout import INDEX, MARKER, all_blobs, digest_of, read_image
+from module_utils.node_images.containerd import write_layout
 from tests.unit.image.layouts import layout
 
 
@@ -19,11 +20,6 @@ def packed(source: Path, archive: Path, prefix: str = "") -> Path:
         for path in sorted(source.rglob("*")):
             tar.add(path, f"{prefix}{path.relative_to(source)}", recursive=False)
     return archive
-
-
-def names(archive: Path) -> list[str]:
-    with tarfile.open(archive) as tar:
-        return tar.getnames()
 
 
 @pytest.mark.parametrize("prefix", ["", "./"])
@@ -37,36 +33,28 @@ def test_a_directory_and_its_archive_hold_the_same_image(tmp_path: Path, prefix:
     assert set(found.manifest) == {"mediaType", "digest", "size"}
 
 
-def test_an_archive_holds_only_what_the_node_lacks(tmp_path: Path) -> None:
-    layout(tmp_path / "a", b"base", b"code")
-    images = {"lab.local/a:1": read_image(tmp_path / "a")}
-    present = {digest_of(b"base"), *[images["lab.local/a:1"].image_id]}
-    write_archive(tmp_path / "out.tar", images, present)
-    blobs = [name for name in names(tmp_path / "out.tar") if name.startswith("blobs/")]
-    assert sorted(blobs) == sorted(
-        f"blobs/sha256/{digest.removeprefix('sha256:')}" for digest in missing_blobs(images, present)
-    )
-    assert len(blobs) == 2
-
-
-def test_a_layer_of_two_images_travels_once(tmp_path: Path) -> None:
+def test_a_layer_of_two_images_counts_once(tmp_path: Path) -> None:
     for name in ("a", "b"):
         layout(tmp_path / name, b"base", name.encode())
-    packed(tmp_path / "b", tmp_path / "b.tar")
-    images = {"a:1": read_image(tmp_path / "a"), "b:1": read_image(tmp_path / "b.tar")}
-    write_archive(tmp_path / "out.tar", images, ())
-    found = names(tmp_path / "out.tar")
-    assert len(found) == len(set(found)) == 2 + len(missing_blobs(images, ()))
+    images = [read_image(tmp_path / name) for name in ("a", "b")]
+    assert len(all_blobs(images)) == 7
 
 
-def test_containerd_finds_the_full_names(tmp_path: Path) -> None:
-    layout(tmp_path / "a", b"base")
+def test_an_import_names_the_images_in_full_and_holds_what_came(tmp_path: Path) -> None:
+    layout(tmp_path / "a", b"base", b"code")
     image = read_image(tmp_path / "a")
-    write_archive(tmp_path / "out.tar", {"docker.io/library/a:1": image}, ())
-    with tarfile.open(tmp_path / "out.tar") as tar:
-        index = tar.extractfile(INDEX)
-        assert index is not None
-        (entry,) = json.load(index)["manifests"]
+    came = tmp_path / "incoming"
+    came.mkdir()
+    (came / digest_of(b"code").removeprefix("sha256:")).write_bytes(b"code")
+    stream = io.BytesIO()
+    write_layout(stream, {"docker.io/library/a:1": image.manifest}, came)
+    stream.seek(0)
+    with tarfile.open(fileobj=stream) as tar:
+        files = {name: file.read() for name in tar.getnames() if (file := tar.extractfile(name))}
+    blob = f"blobs/sha256/{digest_of(b'code').removeprefix('sha256:')}"
+    assert files.keys() == {MARKER, INDEX, blob}
+    assert files[blob] == b"code"
+    (entry,) = json.loads(files[INDEX])["manifests"]
     assert entry["annotations"] == {"io.containerd.image.name": "docker.io/library/a:1"}
     assert entry["digest"] == image.manifest["digest"]
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from module_utils.node_images import IMPORTED, PINNED, Image, Plan, own_name, parse_images, plan, repository
+from module_utils.node_images.plan import (
+    IMPORTED,
+    PINNED,
+    Image,
+    Plan,
+    own_name,
+    parse_images,
+    plan,
+    repository,
+)
 
 A, B, C = (f"sha256:{digit * 64}" for digit in "abc")
 REF = "docker.io/library/data-miner:lab"

@@ -1,0 +1,48 @@
+"""What is kept beside containerd's store, and goes with it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+#: how many deployments a machine remembers
+REMEMBERED = 10
+#: when images were deployed, under which tag, and their IDs by what they are for; the latest last
+Deployments = list[dict[str, Any]]
+
+
+class State:
+    """Beside containerd's store: blobs that came and are to be imported, and what was deployed."""
+
+    def __init__(self, directory: str) -> None:
+        self.incoming = Path(directory, "incoming")
+        self._deployed = Path(directory, "deployed.json")
+
+    def deployments(self) -> Deployments:
+        """Return what was deployed; nothing where that can't be read, which is no reason to stop."""
+        try:
+            found: Deployments = json.loads(self._deployed.read_text("utf-8"))
+        except (OSError, ValueError):
+            return []
+        return found
+
+    def remember(self, deployments: Deployments) -> None:
+        """Write down what was deployed."""
+        self._deployed.parent.mkdir(parents=True, exist_ok=True)
+        new = self._deployed.with_suffix(".new")
+        new.write_text(json.dumps(deployments, indent=2) + "\n", "utf-8")
+        new.replace(self._deployed)
+
+    def forget_incoming(self) -> None:
+        """Remove blobs that nobody needs any more."""
+        if self.incoming.exists():
+            shutil.rmtree(str(self.incoming))
+
+
+def remembered(deployments: Deployments, latest: dict[str, Any], now: int) -> Deployments:
+    """Return the deployments with the latest one, where that is another than the one before."""
+    if deployments and {**deployments[-1], **latest} == deployments[-1]:
+        return deployments
+    return [*deployments, {"at": now, **latest}][-REMEMBERED:]
