@@ -11,8 +11,8 @@ from ansible.utils.display import Display
 
 from data_miner.errors import MinerError
 from miner_cluster.images import cache
+from miner_cluster.images.buildah import BaseImage
 from miner_cluster.images.sources import LOCKS, Target
-from miner_cluster.images.worker_image import BaseImage
 
 _WORDS: dict[Target, str] = {"workers": "the workers' image", "models": "the workers' image with models"}
 CHECKOUT = Path(__file__).resolve().parent.parent

@@ -20,6 +20,15 @@ options:
     description: The variable C(cluster) of the inventory.
     type: dict
     required: true
+  directory:
+    description:
+      - A directory that has all that is needed where there is no internet. What the cache lacks is taken over
+        from it, and machines get also the images that they would pull from registries.
+    type: path
+  fill:
+    description: Make everything, the workers' images and their packages too, and copy it to O(directory).
+    type: bool
+    default: false
   nvidia_toolkit:
     description: Whether a machine gets NVIDIA's container toolkit.
     type: bool
@@ -47,6 +56,11 @@ made:
   type: list
   elements: str
   returned: always
+copied:
+  description: Names of what was copied between the cache and O(directory).
+  type: list
+  elements: str
+  returned: always
 artifacts:
   description:
     - C(k3s), the program, as path, sha256, version, source and stand_in.
@@ -64,10 +78,14 @@ artifacts:
   returned: always
 """
 
+from pathlib import Path
 from typing import Any
 
+from ansible.utils.display import Display
+
+from miner_cluster.artifacts import portable
 from miner_cluster.artifacts.builder import ensure_all
-from miner_cluster.artifacts.plan import missing, plan, result
+from miner_cluster.artifacts.plan import Plan, missing, plan, result
 from miner_cluster.artifacts.progress import Progress
 from miner_cluster.artifacts.store import Store
 from miner_cluster.cluster import as_cluster
@@ -75,28 +93,57 @@ from miner_cluster.cluster import as_cluster
 ARGUMENTS: dict[str, Any] = {
     "cluster": {"type": "dict", "required": True},
     "nvidia_toolkit": {"type": "bool", "default": False},
+    "directory": {"type": "path"},
+    "fill": {"type": "bool", "default": False},
 }
 
 
 def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     """Make what is missing in the user's cache; return what the module returns."""
-    store = Store(progress=Progress(write=None))
-    return make(params["cluster"], store, nvidia=params["nvidia_toolkit"], check_mode=check)
+    progress = Progress(write=Display().display)
+    directory = Path(params["directory"]) if params["directory"] else None
+    return make(
+        params["cluster"],
+        Store(progress=progress),
+        nvidia=params["nvidia_toolkit"],
+        directory=Store(root=directory, progress=progress) if directory else None,
+        fill=params["fill"],
+        check_mode=check,
+    )
 
 
-def make(data: dict[str, Any], store: Store, *, nvidia: bool = False, check_mode: bool) -> dict[str, Any]:
+def make(
+    data: dict[str, Any],
+    store: Store,
+    *,
+    nvidia: bool = False,
+    directory: Store | None = None,
+    fill: bool = False,
+    check_mode: bool,
+) -> dict[str, Any]:
     """Make what the cluster needs, unless in check mode, and return what the module returns.
 
     Raises:
         MinerError: something can't be had.
     """
-    wanted = plan(as_cluster(data), store, look_only=check_mode, nvidia=nvidia)
+    cluster = as_cluster(data)
+
+    def look(*, look_only: bool) -> Plan:
+        return plan(cluster, store, look_only=look_only, nvidia=nvidia, self_contained=directory is not None)
+
+    copied = []
+    if directory and not check_mode:
+        copied = portable.take_over(look(look_only=True), cluster, store, directory)
+    wanted = look(look_only=check_mode)
     lacking = missing(wanted, store)
     if not check_mode:
         ensure_all(store, wanted.recipes())
+        if directory and fill:
+            copied += portable.fill(wanted, cluster, store, directory, store.progress.say)
     return {
-        "changed": bool(lacking),
+        "changed": bool(lacking or copied),
         "made": [recipe.name for recipe in lacking],
+        "copied": copied,
         "diff": {"before": "", "after": "".join(f"{recipe.name}: {recipe.source}\n" for recipe in lacking)},
         "artifacts": result(wanted, store),
     }

@@ -39,6 +39,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+tag:
+  description: What the deployment is called.
+  type: str
+  returned: always
 images:
   description: IDs by what they are for, C(workers) and C(models); empty is what the sources make.
   type: dict
@@ -64,4 +68,8 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     """
     del check
     found = choose(params["deployments"], params["tag"], moving_tag=params["moving_tag"])
-    return {"changed": False, "images": found["images"] if found else {}}
+    return {
+        "changed": False,
+        "tag": found["tag"] if found else params["tag"],
+        "images": found["images"] if found else {},
+    }

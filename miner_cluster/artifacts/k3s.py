@@ -69,8 +69,8 @@ def release(store: Store, version: str) -> Recipe:
     )
 
 
-def airgap_images(store: Store, version: str) -> Recipe | None:
-    """Return the recipe of the release's own images, where somebody put them into the cache."""
+def airgap_images(store: Store, version: str, *, wanted: bool = False) -> Recipe | None:
+    """Return the recipe of the release's own images, where they are wanted or somebody put them here."""
     name = f"k3s-airgap-images-{architecture()}.tar.zst"
     recipe = Recipe(
         name="k3s-airgap-images",
@@ -79,10 +79,10 @@ def airgap_images(store: Store, version: str) -> Recipe | None:
         inputs={"architecture": architecture()},
         estimate="a few seconds",
         build=_fetcher(drop_directory(store, version), version, name, name),
-        verb="taking over",
+        verb="fetching",
         file=name,
     )
-    there = (drop_directory(store, version) / name).exists() or store.find(recipe)
+    there = wanted or (drop_directory(store, version) / name).exists() or store.find(recipe)
     return recipe if there else None
 
 

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from miner_cluster.artifacts import airgap, clips, k3s, lab_images, node_image, nvidia_toolkit
+from miner_cluster.artifacts import (
+    airgap,
+    clips,
+    k3s,
+    lab_images,
+    node_image,
+    nvidia_toolkit,
+    registry_image,
+)
 from miner_cluster.artifacts.recipe import ArtifactError, Recipe
 from miner_cluster.artifacts.store import Store
 from miner_cluster.cluster import CHECKOUT, Cluster
@@ -42,7 +50,13 @@ class Plan:
 
 
 def plan(
-    cluster: Cluster, store: Store, *, lab: Path = LAB, look_only: bool = False, nvidia: bool = False
+    cluster: Cluster,
+    store: Store,
+    *,
+    lab: Path = LAB,
+    look_only: bool = False,
+    nvidia: bool = False,
+    self_contained: bool = False,
 ) -> Plan:
     """Return what a cluster needs; looks whether k3s can be fetched where it is not in the cache.
 
@@ -52,6 +66,7 @@ def plan(
         lab: the directory lab/ of the repository.
         look_only: whether nothing is made afterwards.
         nvidia: whether a machine gets NVIDIA's container toolkit.
+        self_contained: whether machines have no internet, and get also what registries have.
 
     Raises:
         ArtifactError: something that the configuration names can't be had; k3s may where one only looks.
@@ -62,15 +77,24 @@ def plan(
     if program.stand_in:
         archives = airgap.recipes(lab)
     else:
-        release_images = k3s.airgap_images(store, cluster.k3s_version)
+        release_images = k3s.airgap_images(store, cluster.k3s_version, wanted=self_contained)
         archives = [release_images] if release_images else []
     return Plan(
         k3s=program,
         airgap=archives,
-        images=[_known(images, reference, key) for reference, key in _references(cluster).items()],
-        base_image=_base(images, cluster.image.base, "image.base"),
+        images=[
+            _known(images, reference, key) if _is_made_here(reference) else registry_image.recipe(reference)
+            for reference, key in _references(cluster).items()
+            if self_contained or _is_made_here(reference)
+        ],
+        base_image=_base(images, cluster.image.base, "image.base", self_contained=self_contained),
         models_base_image=(
-            _base(images, cluster.image.models_base or "", "image.models_base")
+            _base(
+                images,
+                cluster.image.models_base or cluster.image.base,
+                "image.models_base",
+                self_contained=self_contained,
+            )
             if model_workers(cluster)
             else None
         ),
@@ -105,12 +129,20 @@ def _references(cluster: Cluster) -> dict[str, str]:
     found = {cluster.seaweedfs.image: "seaweedfs.image"}
     for name, service in cluster.infrastructure.items():
         found.setdefault(service.image, f"infrastructure.{name}.image")
-    return {reference: key for reference, key in found.items() if reference.startswith(lab_images.REGISTRY)}
+    if plugin := cluster.nvidia.device_plugin:
+        found.setdefault(plugin, "nvidia.device_plugin")
+    return found
 
 
-def _base(images: dict[str, Recipe], reference: str, key: str) -> Recipe | None:
-    """Return the recipe of a base that is made here; others come from their registry."""
-    return _known(images, reference, key) if reference.startswith(lab_images.REGISTRY) else None
+def _base(images: dict[str, Recipe], reference: str, key: str, *, self_contained: bool) -> Recipe | None:
+    """Return the recipe of a base; builds pull one from a registry by themselves where they can."""
+    if _is_made_here(reference):
+        return _known(images, reference, key)
+    return registry_image.recipe(reference) if self_contained else None
+
+
+def _is_made_here(reference: str) -> bool:
+    return reference.startswith(lab_images.REGISTRY)
 
 
 def _known(images: dict[str, Recipe], reference: str, key: str) -> Recipe:

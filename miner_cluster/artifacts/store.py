@@ -109,6 +109,31 @@ class Store:
                 "or set DATA_MINER_CACHE to another directory"
             ) from error
 
+    def take_over(self, recipe: Recipe, other: Store) -> bool:
+        """Copy an artifact from another store; return whether it was there, whole, and lacked here.
+
+        Raises:
+            ArtifactError: there is no room or right to write.
+        """
+        found = None if self.find(recipe) else other.find(recipe)
+        if found is None:
+            return False
+        directory = self.directory(recipe)
+        partial = directory.with_suffix(".partial")
+        self.progress.say(f"{recipe.name}: copying {megabytes(found.manifest.size)} to {self.root}")
+        try:
+            with self._locked(recipe):
+                remove_tree(directory)
+                remove_tree(partial)
+                with self.progress.during(recipe.name, "copying"):
+                    shutil.copytree(found.path, partial, ignore=shutil.ignore_patterns(STAMP))
+                if _load(partial) is None:
+                    raise ArtifactError(f"{recipe.name}: the copy in {partial} is damaged; look at the disk")
+                partial.rename(directory)
+        except (OSError, shutil.Error) as error:
+            raise ArtifactError(f"{recipe.name} can't be copied to {self.root}: {error}") from error
+        return True
+
     def manifests(self) -> Iterator[Artifact]:
         """Yield every artifact that is there, whole or not: only manifests are read."""
         for path in sorted(self.root.glob(f"artifacts/*/*/{MANIFEST}")):

@@ -10,9 +10,11 @@ from typing import Any
 from miner_cluster.artifacts.commands import Commands
 from miner_cluster.artifacts.progress import Progress
 from miner_cluster.artifacts.store import Artifact, Store, remove_tree
+from miner_cluster.images.buildah import BaseImage
 from miner_cluster.images.layout import blob_name
-from miner_cluster.images.sources import Target
-from miner_cluster.images.worker_image import NAMES, BaseImage, Layer, worker_image
+from miner_cluster.images.sources import Target, default_base
+from miner_cluster.images.wheelhouse import wheelhouse
+from miner_cluster.images.worker_image import NAMES, Layer, worker_image
 
 #: built images of each kind that stay, the one in use among them; they share what is equal
 KEPT = 5
@@ -98,7 +100,17 @@ def build(
     log_file.parent.mkdir(parents=True, exist_ok=True)
     log_file.write_text("")
     store = Store(progress=Told(tell=tell), commands=LoggedCommands(log_file=log_file))
-    made = store.ensure(worker_image(checkout, base, _known_layers(store), target=target, models=models))
+    packages = store.find(wheelhouse(checkout, base or BaseImage(reference=default_base(checkout)), target))
+    made = store.ensure(
+        worker_image(
+            checkout,
+            base,
+            _known_layers(store),
+            target=target,
+            models=models,
+            wheels=packages.path if packages else None,
+        )
+    )
     _forget_old(store, made)
     return _built(made)
 

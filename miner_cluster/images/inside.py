@@ -22,7 +22,7 @@ from miner_cluster.artifacts.store import Store
 from miner_cluster.cluster import CHECKOUT, resolve_cluster
 from miner_cluster.config_file import load_cluster_file
 from miner_cluster.images import cache
-from miner_cluster.images.worker_image import BaseImage
+from miner_cluster.images.buildah import BaseImage
 
 #: apart from that of builds, which clear theirs
 _STORAGE = "buildah-inside"

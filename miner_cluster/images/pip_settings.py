@@ -19,8 +19,8 @@ def ca_bundle(environment: Mapping[str, str]) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
-def pip_conf(environment: Mapping[str, str]) -> str:
-    """Return a pip.conf with the user's package index and proxy; empty where there is nothing to say.
+def pip_conf(environment: Mapping[str, str], more: Mapping[str, str] | None = None) -> str:
+    """Return a pip.conf with the user's package index and proxy, and more; empty where that is nothing.
 
     As with pip itself the environment wins over PIP_CONFIG_FILE, and that over the usual files.
     """
@@ -30,6 +30,7 @@ def pip_conf(environment: Mapping[str, str]) -> str:
     for name in _SETTINGS:
         if value := environment.get(f"PIP_{name.upper().replace('-', '_')}"):
             wanted[name] = value
+    wanted |= more or {}
     if not wanted:
         return ""
     parser = configparser.RawConfigParser()

@@ -50,6 +50,15 @@ def dependencies_digest(checkout: Path, target: Target) -> str:
     return _digest(checkout, _dependencies(checkout, target))
 
 
+def locks_digest(checkout: Path, target: Target) -> str:
+    """Return a digest of the locks alone.
+
+    Raises:
+        ArtifactError: one is missing or can't be read.
+    """
+    return _digest(checkout, [checkout / name for name in LOCKS[target]])
+
+
 def _dependencies(checkout: Path, target: Target) -> list[Path]:
     return [checkout / name for name in (DOCKERFILE, IGNORES, *LOCKS[target])]
 

@@ -366,8 +366,8 @@ class Spread:
         lines = []
         for name in lacking[:LINES]:
             done = self._done[name] + self._part.get(name, 0)
-            source = under_way[name].source or "the controller" if name in under_way else "nobody yet"
-            lines.append(f"{name}: {megabytes(done)} of {megabytes(self._total[name])} there, from {source}")
+            how = f"from {under_way[name].source or 'the controller'}" if name in under_way else "waiting"
+            lines.append(f"{name}: {megabytes(done)} of {megabytes(self._total[name])} there, {how}")
         if more := len(lacking) - LINES:
             lines += [f"and {more} machines more"] if more > 0 else []
         return lines

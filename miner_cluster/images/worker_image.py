@@ -1,27 +1,20 @@
 """The recipes of the workers' images: built with buildah, kept as an OCI layout in the artifact store.
 
-buildah keeps its images and layers in a storage of its own below the cache, never in the user's. Layers that
-an earlier build compressed are not compressed again: hard links make them part of the new layout.
+Layers that an earlier build compressed are not compressed again: hard links make them part of the new layout.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import platform
-import re
-import tarfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from miner_cluster.artifacts.commands import require_command
 from miner_cluster.artifacts.recipe import ArtifactError, Recipe, Workshop
-from miner_cluster.artifacts.store import remove_tree
-from miner_cluster.images import pip_settings
+from miner_cluster.images.buildah import BaseImage, Buildah, pip_secrets, pull
 from miner_cluster.images.layout import (
     INDEX,
     LAYOUT,
@@ -52,16 +45,8 @@ _MODELS_CONTEXT = "local-models"
 #: each has a storage of its own, so that none throws away what the other may use again
 STORAGE: dict[Target, str] = {"workers": "buildah", "models": "buildah-models"}
 _ESTIMATES: dict[Target, str] = {"workers": "about a minute", "models": "about two minutes"}
-_ID = re.compile(r"^[0-9a-f]{64}$", re.MULTILINE)
-
-
-@dataclass(frozen=True, kw_only=True)
-class BaseImage:
-    """What the workers' image stands on; ``path`` None is pulled from its registry."""
-
-    reference: str
-    path: Path | None = None
-    image_id: str | None = None
+#: where the build finds packages as files
+_WHEELS = "/wheels"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,47 +57,6 @@ class Layer:
     path: Path
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Buildah:
-    """buildah, with a storage below the compilers' caches."""
-
-    shop: Workshop
-    target: Target
-    home: Path = field(init=False)
-
-    def __post_init__(self) -> None:
-        require_command("buildah")
-        object.__setattr__(self, "home", self.shop.cache / STORAGE[self.target])
-
-    def __call__(self, command: str, *arguments: str, cwd: Path | None = None) -> str:
-        storage = ("--root", str(self.home / "storage"), "--runroot", str(self.home / "run"))
-        return self.shop.run("buildah", *storage, command, *arguments, cwd=cwd)
-
-    @contextmanager
-    def alone(self, purpose: str) -> Iterator[None]:
-        """Keep other builds out of the storage, and clear away what a killed one left in it.
-
-        Args:
-            purpose: while it stays the same, layers of earlier builds are of use; else they go.
-        """
-        self.home.mkdir(parents=True, exist_ok=True)
-        with (self.home / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            try:
-                self("rm", "--all")
-                self._begin(purpose)
-            except ArtifactError:  # a kill left it inconsistent; everything in it can be made again
-                remove_tree(self.home / "storage")
-                remove_tree(self.home / "run")
-            yield
-
-    def _begin(self, purpose: str) -> None:
-        note = self.home / "purpose"
-        if note.exists() and note.read_text("utf-8") != purpose:
-            self("rmi", "--all", "--force")
-        note.write_text(purpose, "utf-8")
-
-
 def worker_image(
     checkout: Path,
     base: BaseImage | None,
@@ -120,6 +64,7 @@ def worker_image(
     *,
     target: Target,
     models: Path | None = None,
+    wheels: Path | None = None,
 ) -> Recipe:
     """Return the recipe of an image for the sources as they are now.
 
@@ -129,6 +74,7 @@ def worker_image(
         known: layers at hand, by the digest of their uncompressed content.
         target: with models or without.
         models: directory of models that become part of it.
+        wheels: directory of all packages that it is built of; None asks the package index for them.
 
     Raises:
         ArtifactError: the sources are incomplete.
@@ -140,13 +86,11 @@ def worker_image(
     sources = digest()
     chosen = base or BaseImage(reference=default_base(checkout))
 
-    base_name = chosen.image_id or chosen.reference
-
     def build(shop: Workshop) -> dict[str, Any]:
-        buildah = _Buildah(shop=shop, target=target)
-        with buildah.alone(f"{dependencies_digest(checkout, target)} on {base_name}"):
-            base_id = _pull(buildah, chosen)
-            _build(buildah, checkout, base_id, models)
+        buildah = Buildah(shop=shop, storage=STORAGE[target])
+        with buildah.alone(f"{dependencies_digest(checkout, target)} on {chosen.name}"):
+            base_id = pull(buildah, chosen)
+            _build(buildah, checkout, base_id, target=target, models=models, wheels=wheels)
             if digest() != sources:
                 raise ArtifactError("the sources changed while the image was built; run again")
             made = shop.scratch / "pushed"
@@ -159,7 +103,7 @@ def worker_image(
         source=f"Dockerfile on {chosen.reference}",
         inputs={
             "sources": sources,
-            "base": base_name,
+            "base": chosen.name,
             "machine": platform.machine(),
         },
         estimate=_ESTIMATES[target],
@@ -167,60 +111,33 @@ def worker_image(
     )
 
 
-def _pull(buildah: _Buildah, base: BaseImage) -> str:
-    """Return the ID, as buildah writes it, of the base image in its storage."""
-    if base.path is None:
-        said = buildah("pull", "--quiet", "--policy", "missing", base.reference)
-    else:
-        said = buildah("pull", "--quiet", f"{_transport(base.path)}:{base.path}")
-    found = _ID.search(said)
-    if found is None:
-        raise ArtifactError(f"buildah pulled {base.reference} but named no image: {said!r}")
-    if base.image_id not in (None, f"sha256:{found[0]}"):
-        raise ArtifactError(
-            f"the base image {base.reference} is sha256:{found[0]} instead of {base.image_id}; "
-            f"remove {base.path} and run again"
-        )
-    return found[0]
-
-
-def _transport(archive: Path) -> str:
-    try:
-        with tarfile.open(archive) as tar:
-            names = {name.removeprefix("./") for name in tar.getnames()}
-    except (OSError, tarfile.TarError) as error:
-        raise ArtifactError(f"{archive} can't be read ({error}); remove it and run again") from error
-    return "oci-archive" if MARKER in names else "docker-archive"
-
-
-def _build(buildah: _Buildah, checkout: Path, base_id: str, models: Path | None) -> None:
+def _build(
+    buildah: Buildah,
+    checkout: Path,
+    base_id: str,
+    *,
+    target: Target,
+    models: Path | None,
+    wheels: Path | None,
+) -> None:
     context = ("--build-context", f"{_MODELS_CONTEXT}={models}") if models else ()
+    shared = ("--volume", f"{wheels}:{_WHEELS}:ro") if wheels else ()
+    settings = {"no-index": "true", "find-links": _WHEELS} if wheels else {}
+    secrets = pip_secrets(buildah.shop.scratch, os.environ, **settings)
     buildah(
         "build",
         *("--isolation", "chroot", "--network", "host", "--format", "oci", "--layers"),
         *("--timestamp", _TIMESTAMP, "--identity-label=false", "--pull=never"),
-        *("--build-arg", f"BASE_IMAGE={base_id}", "--target", buildah.target),
-        *context,
-        *_secrets(buildah.shop.scratch),
+        *("--build-arg", f"BASE_IMAGE={base_id}", "--target", target),
+        *(*context, *shared),
+        *(word for name, path in secrets.items() for word in ("--secret", f"id={name},src={path}")),
         *("--ignorefile", IGNORES, "--file", DOCKERFILE, "--tag", _TAG),
         ".",
         cwd=checkout,
     )
 
 
-def _secrets(scratch: Path) -> list[str]:
-    arguments = []
-    if bundle := pip_settings.ca_bundle(os.environ):
-        arguments += ["--secret", f"id=ca,src={bundle}"]
-    if text := pip_settings.pip_conf(os.environ):
-        conf = scratch / "pip.conf"
-        conf.touch(0o600)
-        conf.write_text(text, "utf-8")
-        arguments += ["--secret", f"id=pip,src={conf}"]
-    return arguments
-
-
-def _push(buildah: _Buildah, made: Path, known: Mapping[str, Layer]) -> None:
+def _push(buildah: Buildah, made: Path, known: Mapping[str, Layer]) -> None:
     """Write the layout; an empty file in the place of a known layer makes buildah pass over it."""
     for digest in known:
         placeholder = made / blob_name(digest)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from miner_cluster.artifacts.progress import Progress
 from miner_cluster.artifacts.recipe import ArtifactError
+from miner_cluster.artifacts.store import Store
 from miner_cluster.images import cache
+from miner_cluster.images.buildah import BaseImage
 from miner_cluster.images.layout import digest_of, read_image
 from miner_cluster.images.sources import Target
-from miner_cluster.images.worker_image import BaseImage
+from miner_cluster.images.wheelhouse import wheelhouse
 from tests.unit.image.test_archive import packed
 
 BASE_LAYER = b"base"
@@ -212,3 +215,22 @@ def test_old_images_are_forgotten(
     built = [build(f"x = {number}\n") for number in range(4)]
     assert [path for path in built if path.exists()] == built[-2:]
     assert not list((tmp_path / "cache/artifacts/worker-image").glob("*.partial"))
+
+
+def test_packages_at_hand_are_used_instead_of_the_index(
+    checkout: Path, buildah: Buildah, tmp_path: Path
+) -> None:
+    base = BaseImage(reference="docker.io/library/python:3.12-slim")
+    recipe = replace(wheelhouse(checkout, base, "workers"), build=lambda shop: put_wheel(shop.output))
+    packages = Store(progress=Progress(write=None)).ensure(recipe)
+    buildah.build(checkout)
+    given = buildah.arguments("build")
+    assert f"{packages.path}:/wheels:ro" in [
+        value for option, value in pairwise(given) if option == "--volume"
+    ]
+    assert "--secret" in given
+
+
+def put_wheel(output: Path) -> dict[str, str]:
+    (output / "a-1-py3-none-any.whl").touch()
+    return {}
