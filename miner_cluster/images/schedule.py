@@ -42,6 +42,7 @@ class Schedule:
     """Who needs, has, takes and gives what."""
 
     sizes: Mapping[str, int]
+    direct_bytes: float = DIRECT_BYTES
     _needs: dict[str, set[str]] = field(default_factory=dict)
     _holders: dict[str, set[str]] = field(default_factory=dict)
     _takes: dict[str, Transfer] = field(default_factory=dict)
@@ -151,7 +152,7 @@ class Schedule:
         return next((name for name in free if (machine, name) not in self._refused), None)
 
     def _from_controller(self, digest: str, machine: str, *, comes: bool) -> bool:
-        if self.sizes[digest] * self._needed[digest] <= DIRECT_BYTES:
+        if self.sizes[digest] * self._needed[digest] <= self.direct_bytes:
             return True
         others = (
             name

@@ -23,7 +23,7 @@ from typing import IO, Any
 
 from data_miner.errors import MinerError
 from miner_cluster.artifacts.progress import megabytes
-from miner_cluster.images.schedule import Schedule, Transfer
+from miner_cluster.images.schedule import DIRECT_BYTES, Schedule, Transfer
 from miner_cluster.images.throttle import Throttle
 
 #: sessions at the same time, and how many of them with machines that have all and pass it on to the others
@@ -175,7 +175,8 @@ class Spread:
 
     def __post_init__(self) -> None:
         """Make what this transfer alone has."""
-        self._schedule = Schedule(sizes=self.sizes)
+        direct_bytes = min(DIRECT_BYTES, self.bytes_per_s or DIRECT_BYTES)
+        self._schedule = Schedule(sizes=self.sizes, direct_bytes=direct_bytes)
         self._throttle = Throttle(self.bytes_per_s)
         self._secret = secrets.token_hex(32)
         self._parent = os.getppid()
