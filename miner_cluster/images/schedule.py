@@ -75,7 +75,7 @@ class Schedule:
         self._needed.update(needs)
         self._expected.update(holds)
 
-    def unexpect(self, needs: Iterable[str], holds: Iterable[str]) -> None:
+    def expect_no_more(self, needs: Iterable[str], holds: Iterable[str]) -> None:
         """Count it no longer: it joins now, or never will."""
         self._needed.subtract(needs)
         self._expected.subtract(holds)

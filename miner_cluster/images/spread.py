@@ -271,7 +271,7 @@ class Spread:
                 f"{megabytes(left)} are to come and {megabytes(words['free'])} free at {machine.directory}",
             )
             return
-        self._schedule.unexpect(machine.missing, machine.holds)
+        self._schedule.expect_no_more(machine.missing, machine.holds)
         self._schedule.join(machine.name, machine.missing - have, machine.holds | have)
 
     def _begin(self, transfer: Transfer) -> None:
@@ -324,7 +324,7 @@ class Spread:
             lacks = not self._schedule.whole(name)
         else:
             lacks = bool(machine.missing)
-            self._schedule.unexpect(machine.missing, machine.holds)
+            self._schedule.expect_no_more(machine.missing, machine.holds)
         if lacks:
             self._outcome.problems[name] = why
             self.tell(f"{name}: can't take images: {why}")

@@ -9,8 +9,8 @@ import pytest
 
 from miner_cluster.artifacts.recipe import ArtifactError
 from miner_cluster.cluster import CHECKOUT
-from miner_cluster.images.sources import LOCKS, default_base, package_files, sources_digest
 from miner_cluster.images.buildah import BaseImage
+from miner_cluster.images.sources import LOCKS, default_base, package_files, sources_digest
 from miner_cluster.images.worker_image import worker_image
 
 Change = Callable[[Path], object]
