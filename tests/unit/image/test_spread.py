@@ -160,11 +160,11 @@ def test_what_arrived_before_an_interruption_is_not_sent_again(fleet: Fleet) -> 
 
 
 def test_the_cap_holds_for_all_machines_together(fleet: Fleet) -> None:
-    fleet.blobs = {digest(SMALL * 50_000): SMALL * 50_000}
+    fleet.blobs = {digest(content): content for content in (SMALL * 50_000, BIG[:200_000])}
     started = time.monotonic()
     outcome = fleet.spread(fleet.machine("a"), fleet.machine("b"), bytes_per_s=200_000)
-    assert outcome.sent_bytes == 400_000
-    assert time.monotonic() - started >= 400_000 / 200_000 - 0.2
+    assert outcome.sent_bytes >= 400_000
+    assert time.monotonic() - started >= outcome.sent_bytes / 200_000 - 0.2
 
 
 def test_a_machine_says_how_far_it_is(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
