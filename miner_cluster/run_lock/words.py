@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 _MINUTE_S, _HOUR_S = 60, 3600
-_AGAIN = "Run it again, what is done is not done twice"
+_ONCE = "what is done is not done twice"
 
 
 def refusal(holder: dict[str, Any], age_s: float, *, now_s: float) -> str:
@@ -28,7 +28,10 @@ def refusal(holder: dict[str, Any], age_s: float, *, now_s: float) -> str:
 def taken_away(holder: dict[str, Any]) -> str:
     """Say to a run that was ended that another one has the lock now."""
     other = f"{_who(holder)}, who runs {holder['playbook']}" if holder else "another run"
-    return f"This run was ended: the lock of the cluster went to {other}. {_AGAIN}, when theirs has ended."
+    return (
+        f"This run was ended: the lock of the cluster went to {other}. Run it again when that one has ended: "
+        f"{_ONCE}."
+    )
 
 
 def unheard(age_s: float) -> str:
@@ -36,7 +39,7 @@ def unheard(age_s: float) -> str:
     return (
         f"This run was ended: the first server did not hear of it for {_duration(age_s)} (did this machine "
         "sleep, or is the way there broken?), so the lock of the cluster is free, and somebody else may be "
-        f"at work. {_AGAIN}."
+        f"at work. Run it again: {_ONCE}."
     )
 
 

@@ -220,7 +220,7 @@ def test_a_run_that_the_lock_was_taken_from_is_ended_with_who_has_it(name: str, 
     take(name, first)
     take(name, run(), wish="break")
     assert first.wait(PATIENCE_S) == -signal.SIGINT
-    wait_for("who runs site.yml. Run it again", file)
+    wait_for("who runs site.yml. Run it again when that one has ended", file)
 
 
 def test_a_run_that_is_heard_of_goes_on_for_longer_than_the_lease(name: str, told: Any) -> None:
