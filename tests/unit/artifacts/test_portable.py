@@ -61,14 +61,14 @@ def test_what_was_copied_is_what_it_was(store: Store, directory: Store) -> None:
 
 def test_what_is_damaged_in_the_directory_is_not_taken(store: Store, directory: Store) -> None:
     made = directory.ensure(file_recipe("abc"))
-    (made.path / "file").write_text("abd")
+    (made.path / "file").write_text("xyz")
     assert not store.take_over(file_recipe("abc"), directory)
     assert store.find(file_recipe("abc")) is None
 
 
 def test_a_damaged_one_in_the_cache_is_replaced(store: Store, directory: Store) -> None:
     directory.ensure(file_recipe("abc"))
-    (store.ensure(file_recipe("abc")).path / "file").write_text("abd")
+    (store.ensure(file_recipe("abc")).path / "file").write_text("xyz")
     assert store.take_over(file_recipe("abc"), directory)
     assert store.find(file_recipe("abc"))
 
