@@ -117,7 +117,7 @@ class Turn:
         workers = [
             pod
             for namespace in namespaces
-            for pod in self._here(self.api.list("v1", "Pod", namespace, labelSelector=WORKERS))
+            for pod in self.api.list("v1", "Pod", namespace, labelSelector=WORKERS, **self._here)
         ]
         _delete(self.api, workers)
         self._until(lambda: not any(_there(self.api, pod) for pod in workers), "the workers to end")
@@ -128,7 +128,7 @@ class Turn:
         Raises:
             KubeError: the API refuses or does not answer.
         """
-        old = self._here(pods_of(self.api, self.daemon_set))
+        old = self._mounts()
         _delete(self.api, old)
         self._until(lambda: not any(_there(self.api, pod) for pod in old), "the old mount to end")
 
@@ -140,7 +140,7 @@ class Turn:
         """
 
         def works() -> bool:
-            return any(ready(pod) for pod in self._here(pods_of(self.api, self.daemon_set)))
+            return any(ready(pod) for pod in self._mounts())
 
         try:
             self._until(works, "the mount")
@@ -149,8 +149,13 @@ class Turn:
             raise KubeError(f"{error}; it stays cordoned until the mount works\n{why}") from error
         _uncordon(self.api, self.node)
 
-    def _here(self, pods: Iterable[Object]) -> list[Object]:
-        return [pod for pod in pods if pod["spec"].get("nodeName") == self.node]
+    @property
+    def _here(self) -> dict[str, str]:
+        """Return what asks for the node's own pods only: in each turn all pods are too many to read."""
+        return {"fieldSelector": f"spec.nodeName={self.node}"}
+
+    def _mounts(self) -> list[Object]:
+        return pods_of(self.api, self.daemon_set, **self._here)
 
     def _until(self, so: Callable[[], bool], what: str) -> None:
         began = self.waiting.waited_s

@@ -177,11 +177,11 @@ def not_settled(api: Api, objects: Iterable[Object]) -> list[Object]:
     return [obj for obj, now in _states(api, workloads(objects)) if pending(now)]
 
 
-def pods_of(api: Api, workload: Object) -> list[Object]:
-    """Pods that a workload's selector matches."""
+def pods_of(api: Api, workload: Object, **query: str) -> list[Object]:
+    """Pods that a workload's selector matches, and the query."""
     labels = workload["spec"].get("selector", {}).get("matchLabels", {})
     selector = ",".join(f"{name}={value}" for name, value in labels.items())
-    return api.list("v1", "Pod", workload["metadata"].get("namespace"), labelSelector=selector)
+    return api.list("v1", "Pod", workload["metadata"].get("namespace"), labelSelector=selector, **query)
 
 
 def explain(api: Api, workload: Object) -> str:

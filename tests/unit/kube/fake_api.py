@@ -69,7 +69,11 @@ class FakeApi(Api):
             assert isinstance(body, dict)
             return json.dumps(self._change(method, path, body, content, keep="dryRun" not in query)).encode()
         if path.rpartition("/")[2] in {"namespaces", "nodes", *(plural for _, plural in NAMESPACED.values())}:
-            return json.dumps({"items": self._matching(path, query.get("labelSelector", ""))}).encode()
+            found = self._matching(path, query.get("labelSelector", ""))
+            field, _, node = query.get("fieldSelector", "").partition("=")
+            if field == "spec.nodeName":
+                found = [obj for obj in found if obj["spec"].get("nodeName") == node]
+            return json.dumps({"items": found}).encode()
         if path not in self.objects:
             raise ApiError(NOT_FOUND, "NotFound", f"{path} not found")
         if method == "DELETE":
