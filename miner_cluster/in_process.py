@@ -7,8 +7,11 @@ and its function ``run``; ``action_plugins/NAME.py`` makes Ansible call that fun
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import json
+import os
+import signal
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -18,6 +21,9 @@ from ansible.plugins.action import ActionBase
 from data_miner.errors import MinerError
 from miner_cluster.cluster import CHECKOUT
 from miner_cluster.kube.api import KubeError
+
+#: of linux/prctl.h
+_PR_SET_PDEATHSIG = 1
 
 
 @cache
@@ -33,6 +39,18 @@ def module(name: str) -> ModuleType:
     return loaded
 
 
+def end_with_parent() -> None:
+    """Have the kernel end this process when the one that forked it ends.
+
+    A task's process has a session of its own: where the run is killed it would go on to the task's end,
+    beside the run that is started next, which gets the lock at once.
+    """
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended meanwhile
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 class InProcess(ActionBase):  # type: ignore[misc]
     """Calls ``run`` of the module of the task's own name."""
 
@@ -45,6 +63,7 @@ class InProcess(ActionBase):  # type: ignore[misc]
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return what the module's documentation says."""
+        end_with_parent()
         result: dict[str, Any] = super().run(tmp, task_vars)
         called = module(self._task.resolved_action.rpartition(".")[2])
         _, options = self.validate_argument_spec(called.ARGUMENTS)

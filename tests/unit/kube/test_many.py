@@ -16,7 +16,7 @@ from tests.unit.kube.conftest import NAMESPACE, obj
 from tests.unit.kube.fake_api import FakeApi
 
 READY = {"observedGeneration": 1, "updatedReplicas": 1, "availableReplicas": 1, "replicas": 1}
-MANY = 10 * LISTED
+MANY = 100
 
 
 def server(number: int, **status: Any) -> dict[str, Any]:
