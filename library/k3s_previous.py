@@ -7,7 +7,7 @@ DOCUMENTATION = r"""
 module: k3s_previous
 short_description: Keep the k3s program that runs, and put it back
 description:
-  - With O(state=kept), copies the program beside k3s' data, unless it is the next one already: then an
+  - With O(state=kept), copies the program beside k3s' data, unless it is the next one already; then an
     earlier run was interrupted, and what it kept stays.
   - With O(state=restored), puts that copy in place of the next one and restarts k3s with it. Where the
     machine does not have the next one, nothing is done.
