@@ -11,8 +11,7 @@ description:
     named phases are no longer wanted, which objects have fields that somebody added with kubectl, and which
     workloads do not yet run what was applied. Changes nothing.
   - Reports C(changed) in check mode only, where it stands for the tasks that would follow.
-  - M(kubernetes.core.k8s) applies what this returns. For a list it neither shows differences nor finds
-    leftovers, and it costs seconds where there is nothing to do.
+  - M(kube_apply) applies what this returns.
 options:
   kubeconfig:
     description: Path of the kubeconfig on the controller.

@@ -11,7 +11,7 @@ description:
     added with kubectl, and waits until every
     Deployment, StatefulSet, DaemonSet and Job of the set is rolled out. When one is not, the message holds
     its pods' states, last log lines and events.
-  - Applying is left to M(kubernetes.core.k8s). It can neither prune nor wait for a set.
+  - Applying is left to M(kube_apply).
 options:
   kubeconfig:
     description: Path of the kubeconfig on the controller.

@@ -34,8 +34,9 @@ author: [data-miner]
 
 EXAMPLES = r"""
 - name: Apply the workers
-  kubernetes.core.k8s:
-    definition: "{{ workers | map(attribute='object') }}"
+  kube_apply:
+    kubeconfig: .state/lab/kubeconfig
+    objects: "{{ workers | map(attribute='object') }}"
   vars:
     workers: "{{ lookup('manifests', 'workers', cluster=cluster, wantlist=True) }}"
 """

@@ -9,14 +9,14 @@ from typing import Any
 
 import yaml
 
-from miner_cluster.kube.api import FIELD_MANAGER, Api, ApiError, KubeError, Object
+from miner_cluster.kube.api import Api, ApiError, KubeError, Object
+from miner_cluster.kube.apply import apply_one
 from miner_cluster.kube.by_hand import replace, without_additions
 from miner_cluster.kube.many import get, look_up
 from miner_cluster.kube.namespaces import refuse_foreign, refuse_second
 from miner_cluster.kube.prune import key, ours, title
 from miner_cluster.kube.rollout import failed
 
-APPLY = "application/apply-patch+yaml"
 #: kinds that have a number of pods
 SCALED = {"Deployment", "StatefulSet"}
 #: set by the server, different after every write
@@ -84,7 +84,7 @@ def compare(api: Api, wanted: Sequence[Object]) -> Difference:
 
 def _compare_present(api: Api, path: str, given: Object, before: Object, found: Difference) -> None:
     obj = _with_pods(given, before)
-    applied = _dry_run(api, path, obj)
+    applied = _dry_run(api, obj)
     if differs := settled(before) != settled(applied):
         found.objects.append(obj)
     after, cleaned = applied, without_additions(applied, obj)
@@ -137,11 +137,9 @@ def _text(obj: Object) -> str:
     return yaml.safe_dump(plain, sort_keys=True, allow_unicode=True, width=110)
 
 
-def _dry_run(api: Api, path: str, obj: Object) -> Object:
+def _dry_run(api: Api, obj: Object) -> Object:
     try:
-        return api.call(
-            "PATCH", path, obj, content=APPLY, fieldManager=FIELD_MANAGER, force="true", dryRun="All"
-        )
+        return apply_one(api, obj, dryRun="All")
     except ApiError as error:
         if error.status == HTTPStatus.UNPROCESSABLE_ENTITY and "immutable" in str(error).lower():
             namespace = obj["metadata"].get("namespace")

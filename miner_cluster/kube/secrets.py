@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from miner_cluster.cluster import Cluster
 from miner_cluster.config_checks import MONITOR
 from miner_cluster.kube.api import FIELD_MANAGER, NOT_FOUND, Api, ApiError, KubeError, Object
-from miner_cluster.kube.diff import APPLY
+from miner_cluster.kube.apply import apply_one
 from miner_cluster.kube.prune import delete, ours
 from miner_cluster.manifest_item import PAGE
 from miner_cluster.pods import labels
@@ -73,7 +73,7 @@ def apply_secret(api: Api, wanted: Object, *, check: bool) -> bool:
             if present and (present.get("data") or {}).keys() - wanted["data"].keys():
                 # Applying leaves alone what somebody else has set.
                 api.call("PUT", path, present | {"data": wanted["data"]}, fieldManager=FIELD_MANAGER)
-            api.call("PATCH", path, wanted, content=APPLY, fieldManager=FIELD_MANAGER, force="true")
+            apply_one(api, wanted)
         except ApiError as error:
             if error.status == NOT_FOUND:
                 raise KubeError(
