@@ -1,4 +1,4 @@
-"""Tasks give our own modules what these document: a module whose options change has all its callers changed."""
+"""Tasks give our own modules what these document: where a module's options change, all callers change."""
 
 from __future__ import annotations
 
