@@ -78,6 +78,7 @@ facts:
       kernel; C(addresses) with C(interface) and C(mtu); C(nameservers).
     - C(met), the states by name that M(node_state) has recorded and the machine still is in, with their
       C(inputs) and the digests of their C(secrets) by path.
+    - C(images), what M(node_images) takes as seen, where k3s runs.
     - C(owners), of each given directory on the shared file system that is there.
     - C(digests), of each given file that is there the SHA-256 in hex of its text, with one line's end and no
       other space around it.
@@ -104,6 +105,7 @@ from ansible.module_utils.shared_mount import STAT_TIMEOUT_S, bounded, is_mounte
 LISTEN = "0A"
 UNIT_DIRS = ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
 K3S_CONFIG = "/etc/rancher/k3s/config.yaml"
+CONTAINERD = "/run/k3s/containerd/containerd.sock"
 K3S_UNITS = ("k3s.service", "k3s-agent.service")
 # Whose process is part of a k3s: by control group (the unit) or, where those are nested, by program.
 K3S_MARKS = ("/k3s.service", "/k3s-agent.service", "/kubepods")
@@ -279,6 +281,15 @@ def owners_on(mount: str, paths: list[str]) -> dict[str, int]:
     return found
 
 
+def containers_images() -> Any:
+    """Return what M(node_images) takes as seen; None where no k3s runs."""
+    if not Path(CONTAINERD).exists():
+        return None
+    from ansible.module_utils.node_images.control import look as look_at_images  # noqa: PLC0415 - as above
+
+    return look_at_images(["/usr/local/bin/k3s", "ctr"], "/var/lib/rancher/k3s/data-miner")
+
+
 def text_digest(text: str) -> str:
     """Return the SHA-256 of a text with a line's end, in hex: what it has in a file of ours."""
     return hashlib.sha256(f"{text}\n".encode()).hexdigest()
@@ -315,6 +326,7 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
         "cluster_init": cluster_init(read(K3S_CONFIG)),
         "recorded_names": recorded_names(read(params["record"])),
         "met": recorded_states(Path(params["record"])),
+        "images": containers_images(),
         "digests": {path: text_digest(text) for path in params["digests"] if (text := read(path).strip())},
         "owners": owners_on(**params["shared"]) if params["shared"] else {},
         **surroundings.look(),

@@ -56,6 +56,11 @@ options:
     description: Where blobs that came wait for their import, and what was deployed is written down.
     type: path
     default: /var/lib/rancher/k3s/data-miner
+  seen:
+    description:
+      - What M(node_check) has seen of the node's images. Where nothing is to be done, or under check mode,
+        the node is not asked again. Known to the action plugin only.
+    type: dict
   manifests:
     description: Of each wanted image its manifest's entry in an index, set by the action plugin.
     type: dict
@@ -121,6 +126,7 @@ def main() -> None:
             "problem": {"type": "str", "default": ""},
             "deployment": {"type": "dict"},
             "directory": {"type": "path", "default": "/var/lib/rancher/k3s/data-miner"},
+            "seen": {"type": "dict"},
             "manifests": {"type": "dict"},
         },
         supports_check_mode=True,

@@ -15,7 +15,17 @@ def load_module(name: str) -> Any:
     ours = str(CHECKOUT / "module_utils")
     if ours not in ansible.module_utils.__path__:
         ansible.module_utils.__path__.append(ours)
-    spec = importlib.util.spec_from_file_location(f"library_{name}", CHECKOUT / "library" / f"{name}.py")
+    return _load("library", name)
+
+
+def load_action(name: str) -> Any:
+    """Import action_plugins/<name>.py."""
+    return _load("action_plugins", name)
+
+
+def _load(directory: str, name: str) -> Any:
+    path = CHECKOUT / directory / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"{directory}_{name}", path)
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)

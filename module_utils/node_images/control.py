@@ -7,7 +7,7 @@ from typing import Any
 
 from .containerd import Containerd, CtrError, Descriptor
 from .plan import Image, Plan, id_of, is_ours, plan
-from .state import State, remembered
+from .state import Deployments, State, remembered
 
 
 def converge(
@@ -40,8 +40,39 @@ def converge(
         if wanted and not look_only:
             raise CtrError(f"{error}; is k3s running here? If not, run site.yml --tags k3s") from error
         before = {}  # a bare machine has nothing to remove, and under --check it lacks everything
-    steps = plan(before, wanted, spares=spares)
     past = state.deployments()
+    steps, history, result = compare(before, past, wanted, spares=spares, deployment=deployment)
+    if look_only:
+        return result
+    if steps.missing and manifests is None:
+        return {**result, "changed": False, "blobs": containerd.blobs()}
+    if steps.sentences():
+        containerd.apply(steps, manifests or {}, state.incoming, int(time.time()))
+        _check(containerd.settle(wanted), wanted)
+    state.forget_incoming()
+    if history != past:
+        state.remember(history)
+    return result
+
+
+def compare(
+    before: dict[str, Image],
+    past: Deployments,
+    wanted: dict[str, str],
+    *,
+    spares: int,
+    deployment: dict[str, Any] | None,
+) -> tuple[Plan, Deployments, dict[str, Any]]:
+    """Return what is to be done, what is to be remembered, and what the module returns where it only looks.
+
+    Args:
+        before: what containerd has.
+        past: what was deployed.
+        wanted: IDs by full reference.
+        spares: how many replaced images of each repository stay.
+        deployment: what is deployed by this run.
+    """
+    steps = plan(before, wanted, spares=spares)
     history = remembered(past, deployment, int(time.time())) if deployment else past
     changes = steps.sentences()
     if history != past:
@@ -54,17 +85,22 @@ def converge(
         "image_ids": {ref: image_id or id_of(before, ref) for ref, image_id in wanted.items()},
         "diff": {"before": _before(before, wanted), "after": _after(before, wanted, steps)},
     }
-    if look_only:
-        return result
-    if steps.missing and manifests is None:
-        return {**result, "changed": False, "blobs": containerd.blobs()}
-    if steps.sentences():
-        containerd.apply(steps, manifests or {}, state.incoming, int(time.time()))
-        _check(containerd.settle(wanted), wanted)
-    state.forget_incoming()
-    if history != past:
-        state.remember(history)
-    return result
+    return steps, history, result
+
+
+def look(command: list[str], directory: str) -> dict[str, Any] | None:
+    """Return what a node has and remembers, for the option ``seen``; None where containerd does not run.
+
+    Args:
+        command: that speaks to containerd.
+        directory: of what is kept beside its store.
+    """
+    try:
+        images = Containerd(command).images()
+    except CtrError:
+        return None
+    plain = {ref: {"image_id": image.image_id, "labels": image.labels} for ref, image in images.items()}
+    return {"images": plain, "deployments": State(directory).deployments()}
 
 
 def _check(after: dict[str, Image], wanted: dict[str, str]) -> None:
