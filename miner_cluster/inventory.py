@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
@@ -19,6 +20,7 @@ class HostVars(TypedDict):
     ansible_user: str
     ansible_ssh_private_key_file: str
     ansible_ssh_common_args: str
+    ansible_control_path_dir: str
     node: dict[str, Any]
 
 
@@ -69,12 +71,15 @@ def groups(cluster: Cluster) -> dict[str, list[str]]:
 
 def _host_vars(cluster: Cluster, node: dict[str, Any]) -> HostVars:
     known_hosts = _quoted(Path(cluster.state_dir) / "known_hosts")
+    # Of this cluster alone: a kept connection is found by its address, which other machines may have by now.
+    connections = hashlib.sha256(cluster.state_dir.encode()).hexdigest()[:12]
     return {
         "ansible_host": node["ip"],
         "ansible_port": cluster.ssh.port,
         "ansible_user": cluster.ssh.user,
         "ansible_ssh_private_key_file": cluster.ssh.key,
         "ansible_ssh_common_args": f"-o UserKnownHostsFile={known_hosts} -o StrictHostKeyChecking=yes",
+        "ansible_control_path_dir": f"~/.ansible/cp/{connections}",
         "node": node,
     }
 

@@ -120,3 +120,14 @@ def test_machines_are_reached_with_their_host_keys_checked(write: Write) -> None
     assert host["node"]["name"] == "two"
     assert "StrictHostKeyChecking=yes" in host["ansible_ssh_common_args"]
     assert ".state/test/known_hosts" in host["ansible_ssh_common_args"]
+
+
+def test_a_kept_connection_is_not_taken_for_one_to_another_cluster_with_the_same_addresses(
+    write: Write,
+) -> None:
+    one, other = (
+        load_inventory(write(GOOD.replace("name: test", f"name: {name}"))).hosts for name in ("one", "other")
+    )
+    assert one["two"]["ansible_host"] == other["two"]["ansible_host"]
+    assert one["two"]["ansible_control_path_dir"] != other["two"]["ansible_control_path_dir"]
+    assert one["two"]["ansible_control_path_dir"] == one["three"]["ansible_control_path_dir"]
