@@ -52,6 +52,8 @@ def converge(
     state.forget_incoming()
     if history != past:
         state.remember(history)
+    if not wanted and not spares:  # none of ours is left
+        state.forget()
     return result
 
 

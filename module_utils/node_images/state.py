@@ -35,6 +35,11 @@ class State:
         new.write_text(json.dumps(deployments, indent=2) + "\n", "utf-8")
         new.replace(self._deployed)
 
+    def forget(self) -> None:
+        """Remove everything."""
+        if self._deployed.parent.exists():
+            shutil.rmtree(str(self._deployed.parent))
+
     def forget_incoming(self) -> None:
         """Remove blobs that nobody needs any more."""
         if self.incoming.exists():
