@@ -21,11 +21,12 @@ def recipe(reference: str) -> Recipe:
         require_command("buildah")
         storage = ("--root", shop.scratch / "storage", "--runroot", shop.scratch / "run")
         archive = shop.output / _FILE
-        shop.run("buildah", *storage, "pull", "--quiet", f"docker://{reference}")
+        said = shop.run("buildah", *storage, "pull", "--quiet", f"docker://{reference}")
+        image_id = said.split()[-1]
         shop.run(
             "buildah",
             *(*storage, "push", "--quiet", "--compression-format", "zstd"),
-            *(reference, f"oci-archive:{archive}"),
+            *(image_id, f"oci-archive:{archive}"),
         )
         return {"image_id": read_image(archive).image_id}
 
