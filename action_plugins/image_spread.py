@@ -38,6 +38,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             }
         )
         looks: dict[str, Any] = options["machines"]
+        variables = (task_vars or {})["hostvars"]
+        asked = self._play_context.become_pass or ""
         lacking = {name: look["lacking"] for name, look in looks.items() if "lacking" in look}
         try:
             images = [read_image(Path(path)) for path in _paths(lacking)]
@@ -48,9 +50,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                     ctr=options["ctr"],
                     missing=frozenset(lacking.get(name, {}).get("blobs", ())),
                     holds=holds,
-                    **self._way((task_vars or {})["hostvars"][name]),
+                    **way(variables[name], variables[name].get("ansible_become_password") or asked),
                 )
-                for name, holds in _holds(looks, images).items()
+                for name, holds in taking_part(looks, images).items()
             ]
             cap = options["bandwidth_mbit"]
             spread = Spread(
@@ -69,28 +71,33 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             "problems": outcome.problems,
         }
 
-    def _way(self, variables: Mapping[str, Any]) -> dict[str, Any]:
-        """Return how to reach a machine: as Ansible does, with a connection of our own."""
-        user, address = variables["ansible_user"], variables["ansible_host"]
-        options = ("BatchMode=yes", "ConnectTimeout=10", "ServerAliveInterval=10", "ControlPath=none")
-        ssh = [
-            *("ssh", "-T", *(word for option in options for word in ("-o", option))),
-            *shlex.split(variables.get("ansible_ssh_common_args", "")),
-            *("-p", str(variables.get("ansible_port", 22))),
-            *("-i", variables["ansible_ssh_private_key_file"], f"{user}@{address}"),
-        ]
-        if user == "root":
-            return {"reach": ssh, "address": address}
-        password = variables.get("ansible_become_password") or self._play_context.become_pass or ""
-        root = ("sudo", "-S", "-p", "", "--") if password else ("sudo", "-n", "--")
-        return {"reach": ssh, "address": address, "root": root, "password": password}
+
+def way(variables: Mapping[str, Any], password: str) -> dict[str, Any]:
+    """Return how to reach a machine: as Ansible does, with a connection of our own.
+
+    Args:
+        variables: of the machine.
+        password: of its user for sudo; empty where it asks for none.
+    """
+    user, address = variables["ansible_user"], variables["ansible_host"]
+    options = ("BatchMode=yes", "ConnectTimeout=10", "ServerAliveInterval=10", "ControlPath=none")
+    ssh = [
+        *("ssh", "-T", *(word for option in options for word in ("-o", option))),
+        *shlex.split(variables.get("ansible_ssh_common_args", "")),
+        *("-p", str(variables.get("ansible_port", 22))),
+        *("-i", variables["ansible_ssh_private_key_file"], f"{user}@{address}"),
+    ]
+    if user == "root":
+        return {"reach": ssh, "address": address}
+    root = ("sudo", "-S", "-p", "", "--") if password else ("sudo", "-n", "--")
+    return {"reach": ssh, "address": address, "root": root, "password": password}
 
 
 def _paths(lacking: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return sorted({path for lack in lacking.values() for path in lack["paths"]})
 
 
-def _holds(looks: Mapping[str, Any], images: list[OciImage]) -> dict[str, frozenset[str]]:
+def taking_part(looks: Mapping[str, Any], images: list[OciImage]) -> dict[str, frozenset[str]]:
     """Return of each machine that takes part which blobs it has already."""
     lacking = {name: look["lacking"] for name, look in looks.items() if "lacking" in look}
     found = {name: frozenset[str](lack["has"]) for name, lack in lacking.items()}

@@ -3,8 +3,8 @@
     python benchmarks/image_change.py [--runs 2] [--inventory inventory/lab]
 
 Changes a line of data_miner, and takes it back in the end. Ours is `ansible-playbook playbooks/image.yml`.
-The other way is what one does by hand: build with all layers cached, save the whole image, copy it to each
-machine, import it there, restart the workers and wait for them; machines at the same time. Bytes are those
+The other way is what one does by hand: build with all layers cached, save the whole images, copy them to the
+machines, import them there, restart the workers and wait for them; machines at the same time. Bytes are those
 that left this machine for the cluster's. Prints one Markdown row for docs/benchmarks.md.
 """
 
@@ -28,12 +28,15 @@ from pathlib import Path
 from miner_cluster.artifacts.store import Store
 from miner_cluster.cluster import CHECKOUT, Cluster, resolve_cluster
 from miner_cluster.config_file import load_cluster_file
+from miner_cluster.images.sources import Target
 from miner_cluster.images.worker_image import STORAGE
+from miner_cluster.manifest_item import app_image
+from miner_cluster.model_workers import models_image, runs_models
 from miner_cluster.ssh.login import login
 
 CHANGED = CHECKOUT / "data_miner" / "__init__.py"
-#: the workers of the workers' image
-SELECTOR = "app in (download-worker,extract-worker,monitor-worker)"
+STAGES = ("download", "extract", "filter", "dedup", "detect", "monitor")
+SELECTOR = f"app in ({','.join(f'{stage}-worker' for stage in STAGES)})"
 
 
 def run(argv: Sequence[str], *, stdin: Path | None = None) -> str:
@@ -85,30 +88,41 @@ def ours(lab: Lab) -> None:
 
 
 def by_hand(lab: Lab) -> None:
-    """Deploy the whole image."""
-    name = f"docker.io/library/{lab.cluster.image.name}:{lab.cluster.image.tag}"
-    home = Store().root / "tools" / STORAGE["workers"]
-    buildah = ["buildah", "--root", str(home / "storage"), "--runroot", str(home / "run")]
-    known = json.loads(run([*buildah, "images", "--json", "--no-trunc"]))
-    base_id = next(image["id"] for image in known if lab.cluster.image.base in (image.get("names") or []))
-    with tempfile.TemporaryDirectory(dir=Store().root) as scratch:
-        archive = Path(scratch, "image.tar")
-        run(
-            [
-                *(*buildah, "build", "--isolation", "chroot", "--network", "host", "--layers"),
-                *("--timestamp", "315532800", "--identity-label=false", "--pull=never"),
-                *("--build-arg", f"BASE_IMAGE={base_id.removeprefix('sha256:')}", "--target", "workers"),
-                *("--ignorefile", ".dockerignore", "--file", "Dockerfile", "--tag", name, "."),
-            ]
-        )
-        run([*buildah, "push", "--quiet", name, f"docker-archive:{archive}:{name}"])
-        with ThreadPoolExecutor(len(lab.nodes)) as pool:
-            list(pool.map(lambda node: _bring(lab, node, archive), lab.nodes))
+    """Deploy the whole images."""
+    _deploy(lab, "workers", lab.nodes)
+    nodes = lab.cluster.nodes
+    if on := [name for name in lab.nodes if runs_models(lab.cluster, nodes[name], has_gpu=False)]:
+        _deploy(lab, "models", on)
     workloads = lab.kubectl("get", "deployment,statefulset", "--output", "name").split()
     workers = [name for name in workloads if name.endswith("-worker")]
     lab.kubectl("rollout", "restart", *workers)
     for workload in workers:
         lab.kubectl("rollout", "status", workload)
+
+
+def _deploy(lab: Lab, target: Target, nodes: Sequence[str]) -> None:
+    image = lab.cluster.image
+    reference = app_image(lab.cluster) if target == "workers" else models_image(lab.cluster)
+    name = f"docker.io/library/{reference}"
+    base = image.base if target == "workers" else image.models_base
+    context = ("--build-context", f"local-models={image.models}") if image.models else ()
+    home = Store().root / "tools" / STORAGE[target]
+    buildah = ["buildah", "--root", str(home / "storage"), "--runroot", str(home / "run")]
+    known = json.loads(run([*buildah, "images", "--json", "--no-trunc"]))
+    base_id = next(found["id"] for found in known if base in (found.get("names") or []))
+    with tempfile.TemporaryDirectory(dir=Store().root) as scratch:
+        archive = Path(scratch, "image.tar")
+        run(
+            [
+                *(*buildah, "build", "--isolation", "chroot", "--network", "host", "--layers"),
+                *("--timestamp", "315532800", "--identity-label=false", "--pull=never", *context),
+                *("--build-arg", f"BASE_IMAGE={base_id.removeprefix('sha256:')}", "--target", target),
+                *("--ignorefile", ".dockerignore", "--file", "Dockerfile", "--tag", name, "."),
+            ]
+        )
+        run([*buildah, "push", "--quiet", name, f"docker-archive:{archive}:{name}"])
+        with ThreadPoolExecutor(len(nodes)) as pool:
+            list(pool.map(lambda node: _bring(lab, node, archive), nodes))
 
 
 def _bring(lab: Lab, node: str, archive: Path) -> None:

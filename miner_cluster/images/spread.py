@@ -57,7 +57,7 @@ class Machine:
     reach: Sequence[str]
     #: runs it as root; its password, where it asks for one
     root: Sequence[str] = ()
-    password: str = ""
+    password: str = field(default="", repr=False)
     directory: str
     ctr: Sequence[str]
     missing: frozenset[str]
@@ -296,8 +296,11 @@ class Spread:
             self._part[transfer.target] += size
             self._moved_s[transfer.target] = time.monotonic()
 
-        with self.open_blob(transfer.digest) as file:
-            session.put(transfer, file, count)
+        try:
+            with self.open_blob(transfer.digest) as file:
+                session.put(transfer, file, count)
+        except OSError as error:  # of the file: what the session says of itself is heard
+            self._heard.put((transfer.target, {"said": "broken", "why": f"{transfer.digest}: {error}"}))
 
     def _has(self, name: str) -> None:
         transfer = self._schedule.under_way()[name]

@@ -106,6 +106,14 @@ def test_an_image_is_built_once(checkout: Path, buildah: Buildah) -> None:
     assert read_image(built.path).image_id == built.image_id
 
 
+def test_an_image_that_was_built_is_found_by_its_id(checkout: Path, buildah: Buildah) -> None:
+    built = buildah.build(checkout)
+    (checkout / "data_miner/__init__.py").write_text("y = 1\n")
+    buildah.build(checkout)
+    assert cache.with_id(built.image_id) == built.path
+    assert cache.with_id("sha256:none") is None
+
+
 def test_a_change_keeps_the_layers_that_stay(checkout: Path, buildah: Buildah) -> None:
     first = read_image(buildah.build(checkout).path)
     (checkout / "data_miner/__init__.py").write_text("y = 1\n")

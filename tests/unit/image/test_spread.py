@@ -183,6 +183,17 @@ def test_a_machine_that_hangs_is_given_up(fleet: Fleet, monkeypatch: pytest.Monk
     assert fleet.has_all("well")
 
 
+def test_a_blob_that_can_not_be_read_here_is_named(fleet: Fleet) -> None:
+    @contextmanager
+    def broken(name: str) -> Iterator[IO[bytes]]:
+        raise FileNotFoundError(2, "No such file or directory", name)
+        yield
+
+    sizes = {name: len(content) for name, content in fleet.blobs.items()}
+    outcome = Spread(sizes=sizes, open_blob=broken).run([fleet.machine("m")])
+    assert "No such file" in outcome.problems["m"]
+
+
 class Alone:
     """One machine's program, spoken to by hand."""
 
