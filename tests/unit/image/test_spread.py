@@ -87,6 +87,21 @@ def fleet(tmp_path: Path) -> Fleet:
     return Fleet(tmp_path)
 
 
+class Counted(spread._Session):
+    """Counts how many sessions there are."""
+
+    open = most = 0
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        Counted.open += 1
+        Counted.most = max(Counted.most, Counted.open)
+
+    def close(self) -> None:
+        super().close()
+        Counted.open -= 1
+
+
 def peers() -> list[int]:
     """Return the processes of the program that are left."""
     found = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
@@ -101,6 +116,22 @@ def test_a_big_blob_leaves_the_controller_once(fleet: Fleet) -> None:
     assert outcome.sent_bytes < 2 * len(BIG)
     assert outcome.sent_bytes + outcome.passed_on_bytes == 4 * (len(BIG) + len(SMALL))
     assert fleet.lines[-1].startswith("images: ")
+
+
+@pytest.mark.parametrize(("sessions", "passing_on"), [(1, 0), (2, 1), (3, 2)])
+def test_many_machines_take_turns(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, sessions: int, passing_on: int
+) -> None:
+    monkeypatch.setattr(spread, "SESSIONS", sessions)
+    monkeypatch.setattr(spread, "PASSING_ON", passing_on)
+    monkeypatch.setattr(spread, "_Session", Counted)
+    Counted.open = Counted.most = 0
+    names = [f"m{number}" for number in range(6)]
+    away = fleet.machine("away", reach=["false"])
+    outcome = fleet.spread(away, *[fleet.machine(name) for name in names])
+    assert list(outcome.problems) == ["away"]
+    assert all(fleet.has_all(name) for name in names)
+    assert (Counted.open, Counted.most) == (0, sessions)
 
 
 def test_nothing_listens_afterwards(fleet: Fleet) -> None:
