@@ -4,8 +4,8 @@
 
 Starts a control plane of its own for each size, whose nodes and pods kwok plays, see ``control_plane.py``,
 and runs ``playbooks/render.yml`` and the tags of ``benchmarks/fleet.yml``. Prints one Markdown row for each
-size: of each step the seconds, in brackets those of the processor that Ansible took. Ends with 1 where a step
-takes too long at the greatest size, or grows faster than the number of nodes.
+size: of each step the seconds, in brackets those of the processor, of Ansible and of the control plane. Ends
+with 1 where a step takes too long at the greatest size, or grows faster than the number of nodes.
 """
 
 from __future__ import annotations
@@ -25,14 +25,22 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from control_plane import control_plane
+from control_plane import ControlPlane, control_plane
 from render import config
 
 from miner_cluster.cluster import CHECKOUT
 from miner_cluster.inventory import load_inventory
 from miner_cluster.kube.api import Api
 
-STEPS = ("render", "labels", "apply", "apply again", "status")
+#: what is timed, and the arguments for fleet.yml
+STEPS: dict[str, tuple[str, ...]] = {
+    "render": (),
+    "labels": ("--tags", "labels"),
+    "apply": ("--tags", "apply", "-e", "wait_s=0"),
+    "wait until all runs": ("--tags", "apply"),
+    "again": ("--tags", "apply"),
+    "status": ("--tags", "status"),
+}
 GOAL_S = 60.0
 #: from one size to the greatest; 1 is linear
 MAX_EXPONENT = 1.1
@@ -47,22 +55,33 @@ def playable(text: str) -> str:
 
 
 class Took(NamedTuple):
-    """Seconds of the clock, and of the processor by Ansible and its children."""
+    """Seconds of the clock, and of the processor by Ansible with its children and by the control plane."""
 
     clock_s: float
-    processor_s: float
+    ansible_s: float
+    plane_s: float
+
+    @property
+    def processor_s(self) -> float:
+        """Return what both took."""
+        return self.ansible_s + self.plane_s
 
 
-def played(*argv: str) -> tuple[Took, str]:
+def played(plane: ControlPlane, *argv: str) -> tuple[Took, str]:
     """Run ansible-playbook from the root of the checkout; its time and output, or exit with its output."""
     command = ["ansible-playbook", *argv]
-    started, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    started, before, plane_before_s = time.monotonic(), _children_s(), plane.processor_s()
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)  # noqa: S603 - our own arguments
-    clock_s, after = time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    clock_s = time.monotonic() - started
     if done.returncode:
         sys.exit(f"{' '.join(argv)}: exit code {done.returncode}\n{done.stdout[-3000:]}{done.stderr[-1000:]}")
-    processor_s = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-    return Took(clock_s, processor_s), done.stdout
+    return Took(clock_s, _children_s() - before, plane.processor_s() - plane_before_s), done.stdout
+
+
+def _children_s() -> float:
+    """Return the seconds of the processor that ended children have had."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def measure(nodes: int, scratch: Path) -> tuple[dict[str, Took], str]:
@@ -74,37 +93,39 @@ def measure(nodes: int, scratch: Path) -> tuple[dict[str, Took], str]:
     state = Path(cluster["state_dir"])
     data = scratch / "control-plane"
     data.mkdir()
-    with control_plane(data) as kubeconfig:
+    with control_plane(data) as plane:
         state.mkdir(parents=True, exist_ok=True)
         try:
-            (state / "kubeconfig").symlink_to(kubeconfig)
-            api = Api(kubeconfig)
+            (state / "kubeconfig").symlink_to(plane.kubeconfig)
+            api = Api(plane.kubeconfig)
             for name in cluster["nodes"]:
-                api.call("POST", "/api/v1/nodes", _node(name))
-            return _steps(inventory, scratch / f"manifests-{nodes}")
+                api.call("POST", "/api/v1/nodes", _node(name, cluster["k3s_version"]))
+            return _steps(plane, inventory, scratch / f"manifests-{nodes}")
         finally:
             shutil.rmtree(state)
             shutil.rmtree(data)
 
 
-def _node(name: str) -> dict[str, object]:
+def _node(name: str, version: str) -> dict[str, object]:
     """Return what a kubelet says of itself as it joins; kwok says the rest."""
     labels = {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux"}
     size = {"cpu": "32", "memory": "256Gi", "ephemeral-storage": "1Ti", "pods": "110"}
-    return {"metadata": {"name": name, "labels": labels}, "status": {"allocatable": size, "capacity": size}}
+    status = {"allocatable": size, "capacity": size, "nodeInfo": {"kubeletVersion": version}}
+    return {"metadata": {"name": name, "labels": labels}, "status": status}
 
 
-def _steps(inventory: Path, manifests: Path) -> tuple[dict[str, Took], str]:
+def _steps(plane: ControlPlane, inventory: Path, manifests: Path) -> tuple[dict[str, Took], str]:
     seconds = {}
     seconds["render"], _ = played(
-        "-i", str(inventory), "playbooks/render.yml", "-e", f"manifests_dir={manifests}"
+        plane, "-i", str(inventory), "playbooks/render.yml", "-e", f"manifests_dir={manifests}"
     )
     text = ""
-    for step in STEPS[1:]:
-        fleet = ("-i", str(inventory), "benchmarks/fleet.yml", "--tags", step.partition(" ")[0])
-        seconds[step], text = played(*fleet)
+    for step, arguments in STEPS.items():
+        if not arguments:
+            continue
+        seconds[step], text = played(plane, "-i", str(inventory), "benchmarks/fleet.yml", *arguments)
         print(f"{step}: {_cell(seconds[step])} s", file=sys.stderr)
-        if step == "apply again" and re.search(r"changed=[1-9]", text):
+        if step == "again" and re.search(r"changed=[1-9]", text):
             sys.exit(f"something was changed twice:\n{text[-3000:]}")
     return seconds, text
 
@@ -135,7 +156,7 @@ def main() -> None:
 
 
 def _cell(took: Took) -> str:
-    return f"{took.clock_s:.1f} ({took.processor_s:.1f})"
+    return f"{took.clock_s:.0f} ({took.ansible_s:.0f} + {took.plane_s:.0f})"
 
 
 def _late(found: dict[int, dict[str, Took]]) -> list[str]:
