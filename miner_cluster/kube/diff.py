@@ -134,7 +134,7 @@ def _text(obj: Object) -> str:
     if obj["kind"] == "Secret":
         for part in ("data", "stringData"):
             plain |= {part: dict.fromkeys(obj[part], "(hidden)")} if part in obj else {}
-    return yaml.safe_dump(plain, sort_keys=True, allow_unicode=True, width=110)
+    return yaml.dump(plain, Dumper=yaml.CSafeDumper, sort_keys=True, allow_unicode=True, width=110)
 
 
 def _dry_run(api: Api, obj: Object) -> Object:

@@ -18,6 +18,8 @@ HOPELESS_AFTER_S = 20
 # minute and a half, in which what a pod needs has had time to come up.
 TOO_MANY_RESTARTS = 4
 LOG_LINES = 12
+# Of the time that a look takes: how much longer is the pause before the next.
+PAUSES = 2
 
 
 def pending(obj: Object) -> str | None:
@@ -131,7 +133,8 @@ def wait(api: Api, objects: Sequence[Object], *, timeout_s: float, waiting: Wait
             raise KubeError(f"Not ready after {waited:.0f} s: {names}\n{told}")
         if left:
             # A look at many takes long, and the server must come to something else too.
-            waiting.again(_in_words, states, poll_s=max(POLL_S, waiting.waited_s - began_s))
+            took_s = waiting.waited_s - began_s
+            waiting.again(_in_words, states, poll_s=max(POLL_S, PAUSES * took_s))
 
 
 def _states(api: Api, objects: Sequence[Object]) -> list[tuple[Object, Object]]:
