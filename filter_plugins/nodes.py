@@ -87,17 +87,18 @@ def node_interface(node: Mapping[str, Any], look: Mapping[str, Any]) -> str:
     return next((str(one["interface"]) for one in addresses if one["address"] == node["ip"]), "")
 
 
-def servers_without_k3s(cluster: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
-    """Return the servers on whose machines preflight has looked and found no k3s.
+def without_k3s(cluster: Mapping[str, Any], found: Mapping[str, Any], role: str) -> list[str]:
+    """Return the servers, or agents, on whose machines preflight has looked and found no k3s.
 
     Args:
         cluster: the variable ``cluster``.
         found: the variables of each host.
+        role: which of them.
     """
     looks = {
         name: (found.get(name) or {}).get(_LOOK, {})
         for name, node in cluster["nodes"].items()
-        if node["role"] == "server"
+        if node["role"] == role
     }
     return [name for name, look in looks.items() if "facts" in look and not look["facts"]["k3s_units"]]
 
@@ -116,5 +117,5 @@ class FilterModule:
             "gpu_runtime_path": gpu_runtime_path,
             "gpu_nodes": gpu_nodes,
             "node_interface": node_interface,
-            "servers_without_k3s": servers_without_k3s,
+            "without_k3s": without_k3s,
         }

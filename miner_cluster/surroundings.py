@@ -60,7 +60,7 @@ def surrounding_warnings(cluster: Cluster, facts: Mapping[str, Facts]) -> list[T
             *_names(facts[name]),
             *_gpu(facts[name]),
         )
-    ] + _mtu(cluster, facts)
+    ] + [*_mtu(cluster, facts), *_vip(cluster, facts)]
 
 
 def interface(node: ResolvedNode, facts: Facts) -> Mapping[str, Any] | None:
@@ -187,3 +187,19 @@ def _mtu(cluster: Cluster, facts: Mapping[str, Facts]) -> list[Trouble]:
         for name, found in has.items()
         if found and found["mtu"] != least
     ]
+
+
+def _vip(cluster: Cluster, facts: Mapping[str, Facts]) -> Iterator[Trouble]:
+    """The API's address is at one server, unless they do not hear each other."""
+    holders = [
+        name
+        for name in cluster.servers
+        if any(one["address"] == cluster.api_vip for one in facts.get(name, {}).get("addresses", []))
+    ]
+    for name in holders if len(holders) > 1 else ():
+        yield Trouble(
+            where=name,
+            found=f"has the API's address {cluster.api_vip} while "
+            f"{', '.join(other for other in holders if other != name)} has it too: VRRP does not get through",
+            remedy="let IP protocol 112 pass between the servers, in their firewalls and in the network's",
+        )

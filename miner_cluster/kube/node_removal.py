@@ -57,6 +57,31 @@ def delete(api: Api, node: Object) -> None:
     api.call("DELETE", api.resource("v1", "Node").path(name=node["metadata"]["name"]))
 
 
+def replaced(api: Api, names: Collection[str], waiting: Wait, *, wait_s: float) -> list[Object]:
+    """Return the nodes of machines on which nothing of ours runs any more, once the API has noticed.
+
+    Args:
+        api: the cluster.
+        names: of machines without k3s.
+        waiting: the wait.
+        wait_s: for the API to notice.
+
+    Raises:
+        KubeError: one is still Ready, so a machine with k3s has that name.
+    """
+    while True:
+        found = [node for node in api.list("v1", "Node") if node["metadata"]["name"] in names]
+        alive = [node["metadata"]["name"] for node in found if ready(node)]
+        if not alive:
+            return found
+        if waiting.waited_s >= wait_s:
+            raise KubeError(
+                f"{', '.join(alive)} is Ready, and the machine at its address in cluster_config.yaml has no "
+                "k3s, so another machine has that name in the cluster; stop k3s there, or correct the address"
+            )
+        waiting.again(_still_ready, alive, poll_s=POLL_S)
+
+
 def address(node: Object) -> str:
     """Return the address by which the node is reached, nothing where it has none."""
     found = node.get("status", {}).get("addresses", [])
@@ -71,3 +96,7 @@ def _exists(api: Api, path: str) -> bool:
             raise
         return False
     return True
+
+
+def _still_ready(names: Sequence[str]) -> str:
+    return f"the API has not noticed yet that the machine of {', '.join(names)} is gone"

@@ -9,7 +9,7 @@ import pytest
 from miner_cluster.cluster import ROLE_LABEL
 from miner_cluster.kube.api import ApiError, KubeError, Object
 from miner_cluster.kube.node_labels import ANNOTATION
-from miner_cluster.kube.node_removal import address, delete, drain, gone, refuse
+from miner_cluster.kube.node_removal import address, delete, drain, gone, refuse, replaced
 from miner_cluster.kube.waiting import Wait
 from tests.unit.kube.conftest import obj
 from tests.unit.kube.fake_api import FakeApi
@@ -103,3 +103,29 @@ def test_nodes_with_files_stay() -> None:
     leaving = node("box2")
     with pytest.raises(KubeError, match=r"still has its volume server.*--tags seaweedfs"):
         refuse(Cluster(leaving, obj("StatefulSet", "volume-box2")), [leaving], "data-miner")
+
+
+def test_the_node_of_a_machine_that_was_replaced_goes_once_the_api_has_noticed() -> None:
+    api = Cluster(node("box1"), node("box2"))
+    looks = 0
+
+    def notice(_: float) -> None:
+        nonlocal looks
+        looks += 1
+        if looks > 3:
+            api.objects["/api/v1/nodes/box2"] = node("box2", ready=False)
+
+    slow = Wait(clock=lambda: float(looks), sleep=notice)
+    (found,) = replaced(api, ["box2", "new"], slow, wait_s=90)
+    assert found["metadata"]["name"] == "box2"
+    assert looks == 4
+
+
+def test_a_node_that_another_machine_keeps_ready_stays() -> None:
+    api = Cluster(node("box1"), node("box2"))
+    with pytest.raises(KubeError, match=r"box2 is Ready, and the machine at its address .* has no k3s"):
+        replaced(api, ["box2"], waiting(), wait_s=5)
+
+
+def test_machines_that_never_joined_leave_nothing_to_forget() -> None:
+    assert replaced(Cluster(node("box1")), ["box2"], waiting(), wait_s=5) == []

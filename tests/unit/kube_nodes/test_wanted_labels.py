@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from filter_plugins.nodes import node_labels
+from filter_plugins.nodes import node_labels, without_k3s
 
 
 def found(gpus: list[str]) -> dict[str, Any]:
@@ -28,3 +28,15 @@ def found(gpus: list[str]) -> dict[str, Any]:
 def test_the_gpu_label(gpu: bool | None, found: dict[str, Any], label: dict[str, Any]) -> None:
     nodes = {"n1": {"gpu": gpu, "labels": {"zone": "a"}}}
     assert node_labels(nodes, found) == {"n1": {"zone": "a", **label}}
+
+
+def test_machines_without_k3s_are_known_where_somebody_has_looked() -> None:
+    roles = {"s1": "server", "s2": "server", "a1": "agent", "a2": "agent", "away": "agent"}
+    units = {"s1": ["k3s.service"], "s2": [], "a1": [], "a2": ["k3s-agent.service"]}
+    looks: dict[str, Any] = {
+        name: {"_preflight_look": {"facts": {"k3s_units": found}}} for name, found in units.items()
+    }
+    looks["away"] = {"_preflight_look": {"msg": "no answer"}}
+    cluster = {"nodes": {name: {"role": role} for name, role in roles.items()}}
+    assert without_k3s(cluster, looks, "server") == ["s2"]
+    assert without_k3s(cluster, looks, "agent") == ["a1"]

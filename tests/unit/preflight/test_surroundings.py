@@ -148,6 +148,23 @@ def test_machines_that_send_larger_packets_than_others_take_are_named(cluster: C
     assert "ip link set dev eth0 mtu 1500" in only.remedy
 
 
+@pytest.mark.parametrize(
+    ("holders", "warned"),
+    [(["lab-server"], []), (["lab-server", "lab-agent-2"], ["lab-server", "lab-agent-2"]), ([], [])],
+)
+def test_servers_that_have_the_apis_address_at_once_do_not_hear_each_other(
+    cluster: Cluster, facts: Look, holders: list[str], warned: list[str]
+) -> None:
+    nodes = {name: node.model_copy(update={"role": "server"}) for name, node in cluster.nodes.items()}
+    several = cluster.model_copy(update={"nodes": nodes, "api_vip": "172.31.77.9"})
+    addresses = {
+        name: [address("eth0", node.ip), *([address("eth0", "172.31.77.9")] if name in holders else [])]
+        for name, node in nodes.items()
+    }
+    found = surrounding_warnings(several, {name: facts(addresses=addresses[name]) for name in nodes})
+    assert [warning.where for warning in found if "VRRP" in warning.found] == warned
+
+
 def test_a_service_runs_for_as_long_as_it_has_a_control_group(tmp_path: Path) -> None:
     (tmp_path / "two/system.slice/chrony.service").mkdir(parents=True)
     roots = (tmp_path / "one", tmp_path / "two")

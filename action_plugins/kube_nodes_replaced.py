@@ -1,0 +1,9 @@
+"""Action plugin kube_nodes_replaced: its module, which documents it, in Ansible's own process."""
+
+from __future__ import annotations
+
+from miner_cluster.in_process import InProcess
+
+
+class ActionModule(InProcess):
+    """See the module."""
