@@ -16,6 +16,9 @@ options:
     description: The variable C(cluster) of the inventory.
     type: dict
     required: true
+  addresses:
+    description: Addresses by name, of machines that the cluster does not have any more, in place of its own.
+    type: dict
 author: [data-miner]
 """
 
@@ -46,6 +49,8 @@ class LookupModule(LookupBase):  # type: ignore[misc]
     def run(self, terms: list[str], variables: Any = None, **kwargs: Any) -> list[dict[str, str]]:
         """Return the reasons."""
         self.set_options(var_options=variables, direct=kwargs)
-        cluster = as_cluster(self.get_option("cluster"), nodes=terms or None)
-        names = terms or list(cluster.nodes)
-        return [unreachable({name: (cluster.nodes[name].ip, cluster.ssh.port) for name in names})]
+        addresses = self.get_option("addresses")
+        cluster = as_cluster(self.get_option("cluster"), nodes=None if addresses else terms or None)
+        addresses = addresses or {name: node.ip for name, node in cluster.nodes.items()}
+        names = terms or list(addresses)
+        return [unreachable({name: (str(addresses[name]), cluster.ssh.port) for name in names})]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from miner_cluster.kube.api import NOT_FOUND, Api, ApiError, KubeError, Object
-from miner_cluster.kube.draining import close, empty
+from miner_cluster.kube.draining import POLL_S, close, empty
 from miner_cluster.kube.node_labels import ANNOTATION
 from miner_cluster.kube.rollout import ready
 from miner_cluster.kube.waiting import Wait
