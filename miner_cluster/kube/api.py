@@ -143,6 +143,10 @@ class Api:
             raise _refusal(answer.status, data)
         return data
 
+    def close(self) -> None:
+        """End the kept connection; the next request makes another one."""
+        self._connection.close()
+
     def call(
         self, method: str, path: str, body: object = None, *, content: str = JSON, **query: str
     ) -> Object:

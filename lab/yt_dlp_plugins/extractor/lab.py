@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,10 @@ from yt_dlp.utils import ExtractorError
 
 
 class LabSearchIE(SearchInfoExtractor):  # type: ignore[misc]
-    """Asks the site that ``extractor_args`` names: ``{labsearch: {site: [URL]}}``."""
+    """Asks the site that ``extractor_args`` names: ``{labsearch: {site: [URL]}}``.
+
+    With ``pause_s: [SECONDS]`` it takes its time first, as sites do that throttle.
+    """
 
     IE_NAME = "lab:search"
     _SEARCH_KEY = "labsearch"
@@ -20,6 +24,8 @@ class LabSearchIE(SearchInfoExtractor):  # type: ignore[misc]
         (site,) = self._configuration_arg("site", [""], ie_key="labsearch", casesense=True)
         if not site:
             raise ExtractorError("extractor_args.labsearch.site names no site", expected=True)
+        (pause_s,) = self._configuration_arg("pause_s", ["0"], ie_key="labsearch")
+        time.sleep(float(pause_s))
         found = self._download_json(
             f"{site}/search",
             query,

@@ -1,0 +1,91 @@
+"""How long the API is away, as a client sees it that asks again and again at one address."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from miner_cluster.kube.api import Api, ApiError, KubeError
+
+#: pause between two requests
+POLL_S = 0.1
+#: after which a client gives up a request and asks anew; a server that lost its power closes no connection
+ANSWER_S = 1.0
+_PATH = "/api/v1/namespaces/default/configmaps"
+
+
+@dataclass
+class Outages:
+    """When requests were answered, on the clock of time.monotonic, in order."""
+
+    answered: list[float] = field(default_factory=list)
+    errors: int = 0
+
+    def longest_s(self, since: float = 0.0) -> float:
+        """The longest time between two answers, which both came after `since` but for the first."""
+        times = [at for at in self.answered if at >= since]
+        before = [at for at in self.answered if at < since][-1:]
+        return max((b - a for a, b in itertools.pairwise(before + times)), default=0.0)
+
+
+@dataclass
+class Client:
+    """Reads and writes at the address of the kubeconfig, each over and over by a connection of its own."""
+
+    kubeconfig: Path
+    reads: Outages = field(default_factory=Outages)
+    writes: Outages = field(default_factory=Outages)
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    def read(self) -> None:
+        """Ask for what only a majority of etcd can answer."""
+        self._again(self.reads, lambda api, _: api.raw("GET", "/api/v1/namespaces/default"))
+
+    def write(self) -> None:
+        """Change an object."""
+        self._again(
+            self.writes,
+            lambda api, number: api.raw(
+                "PATCH",
+                f"{_PATH}/outage",
+                {"metadata": {"annotations": {"number": str(number)}}},
+                content="application/merge-patch+json",
+            ),
+        )
+
+    def _again(self, seen: Outages, ask: Callable[[Api, int], bytes]) -> None:
+        with contextlib.closing(Api(self.kubeconfig, timeout_s=ANSWER_S)) as api:
+            for number in itertools.count():
+                if self.ended.wait(POLL_S):
+                    return
+                try:
+                    ask(api, number)
+                except KubeError:
+                    seen.errors += 1
+                else:
+                    seen.answered.append(time.monotonic())
+
+
+@contextlib.contextmanager
+def client(kubeconfig: Path) -> Iterator[Client]:
+    """A client at work within the block; the object that it changes is there and goes afterwards."""
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "outage"}}
+    made = Client(kubeconfig)
+    threads = [threading.Thread(target=ask) for ask in (made.read, made.write)]
+    with contextlib.closing(Api(kubeconfig)) as api:
+        with contextlib.suppress(ApiError):
+            api.raw("POST", _PATH, body)
+        for thread in threads:
+            thread.start()
+        try:
+            yield made
+        finally:
+            made.ended.set()
+            for thread in threads:
+                thread.join()
+            api.raw("DELETE", f"{_PATH}/outage")

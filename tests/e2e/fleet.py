@@ -1,0 +1,189 @@
+"""A small lab with three servers and two agents: its file, its machines, and a pipeline that is at work."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from miner_cluster.kube.servers import MEMBER_LABEL, VOTER
+from miner_cluster.lab.host import look
+from miner_cluster.lab.podman import podman
+from miner_cluster.lab_inventory import write_inventory
+from tests.e2e.api_outage import client
+from tests.e2e.lab import ROOT, Lab, Run, wait_for
+
+VIP, SITE = 9, 2
+#: of SeaweedFS on each machine: four volumes, so that what does not fit elsewhere is soon written
+LIMIT_MB = 256
+#: searches that wait at the beginning, and how long each takes: work for half an hour that costs little CPU
+QUERIES, SEARCH_S = 1200, 3
+SERVERS = {"one": 11, "two": 12, "three": 13}
+AGENTS = {"agent-1": 21, "agent-2": 22}
+PROJECT = "fleet"
+STATES = ("ready", "leased", "done", "skipped", "dead")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fleet(Lab):
+    """The lab, whose file is written by `describe`."""
+
+    @property
+    def file(self) -> Path:
+        """The lab's cluster_config.yaml."""
+        return self.inventory / "cluster_config.yaml"
+
+    @property
+    def number(self) -> str:
+        """The third number of its subnet."""
+        found = re.search(r"172\.31\.(\d+)\.", self.file.read_text("utf-8"))
+        assert found is not None
+        return found[1]
+
+    def describe(self, servers: dict[str, int], agents: dict[str, int], **sections: dict[str, Any]) -> None:
+        """Write the lab's file: machines by the last number of their address, and other keys of sections."""
+        text = (ROOT / "inventory/lab/cluster_config.yaml").read_text("utf-8")
+        config = yaml.safe_load(text.replace("172.31.77.", f"172.31.{self.number}."))
+        roles = dict.fromkeys(servers, "master") | dict.fromkeys(agents, "worker")
+        config["cluster"] |= {
+            "name": self.name,
+            "nodes": {
+                name: {
+                    "ip": self.address(number),
+                    "role": roles[name],
+                    "gpu": False,
+                    "disk_limit_mb": LIMIT_MB,
+                }
+                for name, number in {**servers, **agents}.items()
+            },
+        }
+        if len(servers) > 1:
+            config["cluster"]["api_vip"] = self.address(VIP)
+        config["lab"]["disk_mb"] = 9000
+        config["run_config"] = str(self.inventory / "run_config.yaml")
+        config["workers"]["download"]["replicas"] = 2
+        config["k3s_app_overrides"]["download"]["extractor_args"]["labsearch"]["pause_s"] = [str(SEARCH_S)]
+        for key in ("models", "models_base"):
+            del config["image"][key]
+        for name in ("filter", "dedup", "detect"):
+            del config["workers"][name]
+            del config["k3s_app_overrides"][name]
+        config["infrastructure"] = {"postgres": config["infrastructure"]["postgres"]}
+        for name, keys in sections.items():
+            config[name] |= keys
+        self.file.write_text(yaml.safe_dump(config, sort_keys=False), "utf-8")
+
+    def address(self, number: int) -> str:
+        """An address in the lab's subnet."""
+        return f"172.31.{self.number}.{number}"
+
+    def site(self, *args: str) -> Run:
+        """Run site.yml, with the machines made that the file names."""
+        self.play("playbooks/lab.yml").ok()
+        return self.play("site.yml", *args)
+
+    def ready(self) -> set[str]:
+        """Names of the nodes that are Ready."""
+        return {node["metadata"]["name"] for node in self.get("nodes")["items"] if _says(node, "Ready")}
+
+    def voters(self) -> set[str]:
+        """Names of the servers with a vote in etcd."""
+        nodes = self.get("nodes", "-l", MEMBER_LABEL)["items"]
+        return {node["metadata"]["name"] for node in nodes if _says(node, VOTER)}
+
+    def holder(self) -> str:
+        """The server that has the API's address."""
+        return next(name for name in self.nodes() if self.has_vip(name))
+
+    def has_vip(self, node: str) -> bool:
+        """Whether a machine has the API's address."""
+        return f"{self.address(VIP)}/" in self.ssh(node, "ip -4 -oneline address").stdout
+
+    def destroy(self, node: str) -> None:
+        """Take a machine away with its disk, as fire does."""
+        podman(look(), "rm", "--force", "--time=0", f"{self.name}-{node}")
+        (self.state / "disks" / f"{node}.img").unlink()
+
+    def switch_off(self, node: str) -> None:
+        """Take a machine's power."""
+        podman(look(), "stop", "--time=0", f"{self.name}-{node}")
+
+    def items(self) -> dict[str, int]:
+        """How many items of the project there are in each state."""
+        stages = self.status()["projects"][PROJECT]["stages"].values()
+        return {state: sum(stage[state] for stage in stages) for state in STATES}
+
+
+def describe_work(lab: Fleet, *, in_vain: int) -> None:
+    """Write the project: all clips of the site, and so many searches that find nothing more."""
+    found = ["bicycle", "rabbit", "world", "interview"]
+    run_config = {
+        "project": PROJECT,
+        "stages": ["search", "download", "extract"],
+        "search": {
+            "max_results_per_query": 5,
+            "queries": [*found, *(f"rabbit {number}" for number in range(in_vain))],
+        },
+        "extract": {"mode": "fps", "fps": 2, "max_frames": 200},
+    }
+    (lab.inventory / "run_config.yaml").write_text(yaml.safe_dump(run_config), "utf-8")
+
+
+def _says(node: dict[str, Any], condition: str) -> bool:
+    return any(
+        one["type"] == condition and one["status"] == "True" for one in node["status"].get("conditions", [])
+    )
+
+
+@contextlib.contextmanager
+def fleet() -> Iterator[tuple[Fleet, Run]]:
+    """The lab made from nothing, and that run; removed afterwards unless KEEP_LAB is set."""
+    lab = Fleet(name=f"fleet-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:6]}")
+    if lab.inventory.exists():
+        lab.make("lab-down").ok()
+    write_inventory(lab.name)
+    lab.describe(SERVERS, AGENTS)
+    describe_work(lab, in_vain=0)
+    try:
+        yield lab, lab.make("site").ok()
+    finally:
+        if not os.environ.get("KEEP_LAB"):
+            lab.make("lab-down").ok()
+
+
+@contextlib.contextmanager
+def watched(lab: Fleet, what: str) -> Iterator[dict[str, object]]:
+    """An event while the pipeline is at work; afterwards no item is lost, and the figures are printed.
+
+    What is put into the figures within the block is printed too.
+    """
+    before = wait_for("the counts", lab.items)
+    assert before["ready"] > 0, "the project came to its end before the tests; raise QUERIES"
+    figures: dict[str, object] = {"event": what}
+    began = time.monotonic()
+    with client(lab.state / "kubeconfig") as asking:
+        yield figures
+        after = wait_for("the counts", lab.items)
+    figures |= {
+        "took_s": round(time.monotonic() - began),
+        "reads_away_s": round(asking.reads.longest_s(), 1),
+        "writes_away_s": round(asking.writes.longest_s(), 1),
+        "done_before": before["done"],
+        "done_after": after["done"],
+        "items_before": sum(before.values()),
+        "items_after": sum(after.values()),
+        "dead": after["dead"],
+    }
+    print(json.dumps(figures))
+    assert after["dead"] == 0
+    assert after["done"] > before["done"], "the pipeline stood still"
+    assert sum(after.values()) >= sum(before.values()), "items are lost"

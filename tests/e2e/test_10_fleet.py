@@ -1,0 +1,165 @@
+"""A cluster of three servers and two agents lives its life, in a lab of its own, while a pipeline is at work.
+
+Each test is a change that an operator makes or a machine that breaks, in the order of the file. Printed are
+the items before and after, and how long the API did not answer at its address.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.fleet import AGENTS, QUERIES, SERVERS, Fleet, describe_work, fleet, watched
+from tests.e2e.lab import Run, wait_for
+
+pytestmark = pytest.mark.soak
+
+#: what the file says at each moment; tests change it
+GROWN = AGENTS | {"agent-3": 23}
+SWAPPED = {"one": 11, "three": 13, "four": 14}
+NEWER = "v1.32.2+k3s1"
+#: within which the API answers again
+ORDERLY_S, KILLED_S = 5.0, 12.0
+
+
+@pytest.fixture(scope="module")
+def made() -> Iterator[tuple[Fleet, Run]]:
+    """The lab, and the run that made it."""
+    with fleet() as lab_and_run:
+        yield lab_and_run
+
+
+@pytest.fixture
+def lab(made: tuple[Fleet, Run]) -> Fleet:
+    """The lab as the test before left it."""
+    return made[0]
+
+
+def words(run: Run) -> str:
+    """What a run said, without the line breaks that Ansible put in."""
+    return " ".join(run.output.split())
+
+
+def test_a_second_run_changes_nothing(lab: Fleet) -> None:
+    assert lab.voters() == set(SERVERS)
+    assert [name for name in SERVERS if lab.has_vip(name)] == [lab.holder()]
+    assert set(lab.play("site.yml").ok().changed.values()) == {0}
+
+
+def test_a_pipeline_gets_work_for_as_long_as_the_tests_last(lab: Fleet) -> None:
+    describe_work(lab, in_vain=QUERIES)
+    lab.play("site.yml", "--tags", "app").ok()
+    assert wait_for("work", lambda: lab.items()["ready"]) > QUERIES / 2
+
+
+@pytest.mark.parametrize(
+    ("command", "within_s"),
+    [("systemctl restart k3s", ORDERLY_S), ("systemctl kill --signal=KILL k3s", KILLED_S)],
+)
+def test_the_api_answers_at_its_address_while_its_server_restarts(
+    lab: Fleet, command: str, within_s: float
+) -> None:
+    for holder in (lab.holder(), None):
+        server = holder or lab.holder()
+        with watched(lab, f"{command} on {server}") as figures:
+            lab.ssh(server, command)
+            wait_for("all servers", lambda: lab.ready() >= set(SERVERS))
+            time.sleep(10)
+        assert float(str(figures["writes_away_s"])) < within_s
+
+
+def test_it_grows_by_an_agent(lab: Fleet) -> None:
+    lab.describe(SERVERS, GROWN)
+    with watched(lab, "grown by agent-3"):
+        lab.site().ok()
+    assert "agent-3" in lab.ready()
+
+
+def test_agents_whose_files_would_not_fit_elsewhere_stay(lab: Fleet) -> None:
+    kept = "/swdfs_mnt/swshared/.kept-by-a-test"
+    done = lab.ssh("one", f"head --bytes=400M /dev/urandom >{kept} && sync {kept}")
+    assert done.returncode == 0, done.stderr
+    lab.describe(SERVERS, {})
+    with watched(lab, "three agents at once, refused"):
+        refused = lab.play("site.yml", "--tags", "seaweedfs")
+    assert refused.code != 0
+    assert "volumes must leave volume-agent-1, volume-agent-2, volume-agent-3" in words(refused)
+    assert "find no place; free volumes elsewhere: " in words(refused)
+    assert lab.ready() == {*SERVERS, *GROWN}
+    lab.ssh("one", f"rm {kept}")
+
+
+def test_it_shrinks_by_an_agent_whose_files_move(lab: Fleet) -> None:
+    lab.describe(SERVERS, AGENTS)
+    with watched(lab, "shrunk by agent-3"):
+        lab.play("site.yml").ok()
+    assert lab.ready() == {*SERVERS, *AGENTS}
+
+
+def test_a_machine_without_power_is_left_out_and_the_others_converge(lab: Fleet) -> None:
+    lab.describe(SERVERS, AGENTS, workers={"extract": {"replicas": 3, "preset": "medium"}})
+    lab.switch_off("agent-1")
+    with watched(lab, "agent-1 without power"):
+        run = lab.play("site.yml")
+    assert run.code != 0
+    assert "1 of 5 machines could not be reached and were left out" in words(run)
+    assert lab.get("deployment", "extract-worker", "-n", "data-miner")["spec"]["replicas"] == 3
+    with watched(lab, "agent-1 is back"):
+        lab.site().ok()
+    assert lab.ready() == {*SERVERS, *AGENTS}
+
+
+def test_an_agent_is_destroyed_and_another_machine_takes_its_name(lab: Fleet) -> None:
+    lab.destroy("agent-2")
+    with watched(lab, "agent-2 replaced"):
+        lab.site().ok()
+    assert lab.ready() == {*SERVERS, *AGENTS}
+
+
+def test_a_server_is_destroyed_and_another_machine_takes_its_name(lab: Fleet) -> None:
+    with watched(lab, "two destroyed and replaced"):
+        lab.destroy("two")
+        lab.site().ok()
+    assert lab.voters() == set(SERVERS)
+
+
+def test_a_server_is_taken_out_and_another_put_in(lab: Fleet) -> None:
+    lab.describe(SWAPPED, AGENTS)
+    with watched(lab, "four instead of two"):
+        lab.site().ok()
+    assert lab.voters() == set(SWAPPED)
+    assert lab.ready() == {*SWAPPED, *AGENTS}
+
+
+def test_it_is_upgraded_to_the_next_minor_version(lab: Fleet) -> None:
+    lab.describe(SWAPPED, AGENTS, cluster={"k3s_version": NEWER})
+    with watched(lab, f"upgraded to {NEWER}") as figures:
+        lab.play("playbooks/upgrade.yml").ok()
+    nodes = lab.get("nodes")["items"]
+    assert {node["status"]["nodeInfo"]["kubeletVersion"] for node in nodes} == {NEWER}
+    assert lab.ready() == {*SWAPPED, *AGENTS}
+    assert float(str(figures["writes_away_s"])) < ORDERLY_S
+
+
+def test_one_server_is_left_of_three_and_keepalived_goes(lab: Fleet) -> None:
+    one = {"one": 11}
+    lab.describe(one, AGENTS, cluster={"k3s_version": NEWER})
+    with watched(lab, "three servers become one"):
+        lab.play("site.yml").ok()
+    assert lab.ready() == {*one, *AGENTS}
+    assert not lab.has_vip("one")
+    assert lab.ssh("one", "systemctl is-active keepalived").stdout.strip() == "inactive"
+    assert set(lab.play("site.yml").ok().changed.values()) == {0}
+
+
+def test_in_the_end_every_item_was_worked_off(lab: Fleet) -> None:
+    items = wait_for(
+        "the end of the project",
+        lambda: found if (found := lab.items())["ready"] + found["leased"] == 0 else None,
+        timeout_s=1800,
+    )
+    print(items)
+    assert items["dead"] == 0
+    assert items["done"] >= QUERIES
