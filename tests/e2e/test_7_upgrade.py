@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +50,7 @@ def want(lab: Lab, version: str) -> None:
 
 
 def killed_upgrade(lab: Lab, *chosen: str, when: str) -> None:
-    """Start an upgrade and kill all of it when a text has come."""
+    """Start an upgrade and kill all of it when a text has come and a node is closed."""
     argv = ["ansible-playbook", "-i", str(lab.inventory), UPGRADE, *chosen]
     with subprocess.Popen(
         argv,
@@ -68,7 +67,7 @@ def killed_upgrade(lab: Lab, *chosen: str, when: str) -> None:
         timer.start()
         for line in process.stdout:
             if when in line:
-                time.sleep(2)
+                wait_for("a node is closed", lambda: closed(lab))
                 os.killpg(process.pid, signal.SIGKILL)
         timer.cancel()
     assert process.returncode == -signal.SIGKILL
