@@ -77,15 +77,16 @@ def client(kubeconfig: Path) -> Iterator[Client]:
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "outage"}}
     made = Client(kubeconfig)
     threads = [threading.Thread(target=ask) for ask in (made.read, made.write)]
-    with contextlib.closing(Api(kubeconfig)) as api:
-        with contextlib.suppress(ApiError):
-            api.raw("POST", _PATH, body)
+    with contextlib.closing(Api(kubeconfig)) as api, contextlib.suppress(ApiError):
+        api.raw("POST", _PATH, body)
+    for thread in threads:
+        thread.start()
+    try:
+        yield made
+    finally:
+        made.ended.set()
         for thread in threads:
-            thread.start()
-        try:
-            yield made
-        finally:
-            made.ended.set()
-            for thread in threads:
-                thread.join()
+            thread.join()
+        # By then the kubeconfig may name another address.
+        with contextlib.closing(Api(kubeconfig)) as api:
             api.raw("DELETE", f"{_PATH}/outage")

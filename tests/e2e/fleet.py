@@ -70,6 +70,7 @@ class Fleet(Lab):
             config["cluster"]["api_vip"] = self.address(VIP)
         config["lab"]["disk_mb"] = 9000
         config["run_config"] = str(self.inventory / "run_config.yaml")
+        config["backup"] = {"dir": str(self.state / "backups")}
         config["workers"]["download"]["replicas"] = 2
         config["k3s_app_overrides"]["download"]["extractor_args"]["labsearch"]["pause_s"] = [str(SEARCH_S)]
         for key in ("models", "models_base"):
