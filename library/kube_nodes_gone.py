@@ -9,6 +9,9 @@ short_description: Drain and delete nodes that are no longer wanted
 description:
   - Finds nodes that were labelled here and are not named any more, drains them, unless they do not answer,
     and deletes them from the API. Budgets of disruptions are kept.
+  - The machine at the address of one may be another by now that the configuration names, as where its address
+    was given to a new machine, or where it has another name in the file. Such a node is not drained, for its
+    pods are gone, and is not among RV(gone): its machine stays as it is.
   - Fails before anything is touched when one of them still has a volume server, or is a server without which
     too few would be left to decide. A server's vote is taken with its node, those of servers that do not
     answer first.
@@ -45,6 +48,10 @@ EXAMPLES = r"""
 RETURN = r"""
 gone:
   description: The nodes, by name, with their addresses; those that do not answer first.
+  type: dict
+  returned: always
+reused:
+  description: The nodes whose address is that of a machine of the configuration now, with its name.
   type: dict
   returned: always
 servers:
@@ -86,19 +93,28 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     if params["only"]:
         nodes = [node for node in nodes if node["metadata"]["name"] in params["only"]]
     leaving = [node["metadata"]["name"] for node in nodes if _serves(node)]
+    addresses = {node["metadata"]["name"]: node_removal.address(node) for node in nodes}
+    configured = {node.ip: name for name, node in cluster.nodes.items()}
+    reused = {name: configured[ip] for name, ip in addresses.items() if ip in configured}
     if not check:
         node_removal.refuse(api, nodes, cluster.seaweedfs.namespace)
         if leaving:
             refuse_servers(api, leaving, servers.ask(kubeconfig))
         for node in nodes:
             waiting = Wait(Display().display)
-            node_removal.drain(api, node, waiting, timeout_s=params["wait_s"])
+            answers = ready(node) and node["metadata"]["name"] not in reused
+            node_removal.drain(api, node, waiting, timeout_s=params["wait_s"], answers=answers)
             if params["state"] == "absent":
                 _delete(api, node, waiting, timeout_s=params["wait_s"])
     return {
         "changed": bool(nodes),
-        "gone": {node["metadata"]["name"]: node_removal.address(node) for node in nodes},
+        "gone": {name: ip for name, ip in addresses.items() if name not in reused},
+        "reused": reused,
         "servers": leaving,
+        "warnings": [
+            f"{old} leaves the cluster; {new} has its address now, so nothing is uninstalled there"
+            for old, new in reused.items()
+        ],
     }
 
 

@@ -41,14 +41,14 @@ def refuse(api: Api, nodes: Sequence[Object], storage: str) -> None:
             )
 
 
-def drain(api: Api, node: Object, waiting: Wait, *, timeout_s: float) -> None:
+def drain(api: Api, node: Object, waiting: Wait, *, timeout_s: float, answers: bool) -> None:
     """Drain a node as `kubectl drain` does; one that does not answer can't be, and its pods go with it.
 
     Raises:
         KubeError: pods do not go in time.
     """
     close(api, node, "leaving")
-    if ready(node):
+    if answers:
         empty(api, node["metadata"]["name"], waiting, timeout_s=timeout_s)
 
 

@@ -71,7 +71,7 @@ def test_only_our_nodes_that_are_not_named_any_more_go() -> None:
 def test_a_drained_node_keeps_only_what_belongs_to_it() -> None:
     there = [pod("worker"), pod("mount", owner="DaemonSet"), pod("done", phase="Succeeded")]
     api = Cluster(node("box2"), *there)
-    drain(api, node("box2"), waiting(), timeout_s=30)
+    drain(api, node("box2"), waiting(), timeout_s=30, answers=True)
     assert names(api, "Pod") == {"mount", "done"}
     assert api.objects["/api/v1/nodes/box2"]["spec"]["unschedulable"] is True
     delete(api, node("box2"))
@@ -81,7 +81,7 @@ def test_a_drained_node_keeps_only_what_belongs_to_it() -> None:
 def test_a_budget_is_asked_again() -> None:
     api = Cluster(node("box2"), pod("worker"))
     api.refused = 3
-    drain(api, node("box2"), waiting(), timeout_s=30)
+    drain(api, node("box2"), waiting(), timeout_s=30, answers=True)
     assert names(api, "Pod") == set()
 
 
@@ -89,13 +89,13 @@ def test_a_pod_that_does_not_go_is_named_and_the_node_stays() -> None:
     api = Cluster(node("box2"), pod("worker"))
     api.refused = 1000
     with pytest.raises(KubeError, match=r"box2 can't be drained: data-miner/worker did not go in 5 s"):
-        drain(api, node("box2"), waiting(), timeout_s=5)
+        drain(api, node("box2"), waiting(), timeout_s=5, answers=True)
     assert names(api, "Node") == {"box2"}
 
 
 def test_a_node_that_does_not_answer_is_not_waited_for() -> None:
     api = Cluster(node("box2", ready=False), pod("worker"))
-    drain(api, node("box2", ready=False), waiting(), timeout_s=5)
+    drain(api, node("box2", ready=False), waiting(), timeout_s=5, answers=False)
     assert names(api, "Pod") == {"worker"}
 
 
