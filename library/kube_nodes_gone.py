@@ -11,7 +11,7 @@ description:
     and deletes them from the API. Budgets of disruptions are kept.
   - The machine at the address of one may be another by now that the configuration names, as where its address
     was given to a new machine, or where it has another name in the file. Such a node is not drained, for its
-    pods are gone, and is not among RV(gone): its machine stays as it is.
+    pods are gone, and is not among RV(gone), so that its machine stays as it is.
   - Fails before anything is touched when one of them still has a volume server, or is a server without which
     too few would be left to decide. A server's vote is taken with its node, those of servers that do not
     answer first.
