@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import select
 import signal
@@ -25,6 +26,10 @@ from miner_cluster.run_lock.words import taken_away, unheard
 _GIVEN_WAY_S = 2.0
 #: how long a run that was interrupted may take to end
 _ENDS_IN_S = 10.0
+#: how long a session whose input was closed may take to end
+_CLOSES_IN_S = 3.0
+#: how often a session that is waited for is given up or not
+_LOOKS_EVERY_S = 1.0
 
 
 class Session:
@@ -32,20 +37,40 @@ class Session:
 
     Args:
         command: starts it. It is waited for until it has said whether it has the lock, or has ended.
+        run: nobody waits for longer than this process lives,
+        until_s: or than until then.
     """
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, command: list[str], run: int, until_s: float = math.inf) -> None:
         read, self._write = os.pipe()
         output, write = os.pipe()
         self._process = subprocess.Popen(command, stdin=read, stdout=write, stderr=subprocess.PIPE)  # noqa: S603
         os.close(read)
         os.close(write)
-        self.output = os.fdopen(output, encoding="utf-8")
-        line = next((line for line in self.output if line.startswith("{")), "")
+        self.output = output
         #: what it said, after what a login shell greets with; empty where it never came
-        self.said: dict[str, Any] = json.loads(line) if line else {}
+        self.said = self._first_words(run, until_s)
         #: when it was last heard of, or began to run
         self.heard_at_s = _now_s()
+
+    def _first_words(self, run: int, until_s: float) -> dict[str, Any]:
+        text = b""
+        while _now_s() < until_s:
+            # In short steps, as a machine that slept has to notice how late it is.
+            ready = select.select([run, self.output], [], [], min(_LOOKS_EVERY_S, until_s - _now_s()))[0]
+            if run in ready:
+                break
+            if not ready:
+                continue
+            part = os.read(self.output, 4096)
+            text += part
+            for line in text.splitlines(keepends=True):
+                if line.startswith(b"{") and line.endswith(b"\n"):
+                    said: dict[str, Any] = json.loads(line)
+                    return said
+            if not part:
+                break
+        return {}
 
     @property
     def has_lock(self) -> bool:
@@ -64,16 +89,20 @@ class Session:
 
     def answers(self) -> bool:
         """Read what is there of its answers; False where it has ended."""
-        answered = bool(os.read(self.output.fileno(), 4096))
+        answered = bool(os.read(self.output, 4096))
         if answered:
             self.heard_at_s = _now_s()
         return answered
 
     def close(self) -> str:
-        """End the program, and return what was complained about."""
+        """End the program, and return what was complained about; one that hangs has nothing to say."""
         os.close(self._write)
-        _, complaint = self._process.communicate()
-        self.output.close()
+        try:
+            _, complaint = self._process.communicate(timeout=_CLOSES_IN_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            complaint = b""
+        os.close(self.output)
         return complaint.decode(errors="replace").strip()
 
 
@@ -88,7 +117,7 @@ def keep(pid: int, command: list[str], again: list[str], beat_s: float, patience
         patience_s: how long the server may be silent before the run is ended; less than it keeps the lock.
     """
     run = os.pidfd_open(pid)
-    session = Session(command)
+    session = Session(command, run)
     if not session.has_lock:
         print(json.dumps(session.said or {"state": "unknown", "reason": session.close()}))
         return
@@ -102,7 +131,8 @@ def keep(pid: int, command: list[str], again: list[str], beat_s: float, patience
 def watch(run: int, session: Session, again: list[str], beat_s: float, patience_s: float) -> str:
     """Keep the lock until the run has ended, or the lock is lost; return how it was lost."""
     while True:
-        ready = select.select([run, session.output.fileno()], [], [], beat_s)[0]
+        left_s = max(0.0, patience_s - session.silent_s)
+        ready = select.select([run, session.output], [], [], min(beat_s, left_s))[0]
         if run in ready:
             session.close()
             return ""
@@ -116,31 +146,42 @@ def watch(run: int, session: Session, again: list[str], beat_s: float, patience_
             session.close()
             heard_at_s = session.heard_at_s
             select.select([run], [], [], _GIVEN_WAY_S)
-            session = Session(again)
+            session = Session(again, run, until_s=heard_at_s + patience_s)
             if session.said and not session.has_lock:
                 session.close()
                 return taken_away(session.said.get("holder", {}))
             if not session.said:
                 session.heard_at_s = heard_at_s
-                select.select([run], [], [], beat_s)
+                left_s = max(0.0, patience_s - session.silent_s)
+                select.select([run], [], [], min(beat_s, left_s))
 
 
 def end(run: int, pid: int, words: str) -> None:
     """Interrupt the run as whoever sits at its terminal would, and say there why."""
-    with contextlib.ExitStack() as stack:
-        stderr = None
-        with contextlib.suppress(OSError):  # a socket can't be opened so
-            stderr = stack.enter_context(Path(f"/proc/{pid}/fd/2").open("a", encoding="utf-8"))
-        # In a file the run would write its last words over ours.
-        last = stderr is not None and Path(f"/proc/self/fd/{stderr.fileno()}").is_file()
-        if stderr and not last:
-            print(f"\n{words}", file=stderr, flush=True)
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(run, signal.SIGINT)
-            if not select.select([run], [], [], _ENDS_IN_S)[0]:
-                signal.pidfd_send_signal(run, signal.SIGTERM)
-        if stderr and last:
-            print(f"\n{words}", file=stderr, flush=True)
+    stderr = _stderr(pid)
+    # In a file the run would write its last words over ours.
+    last = Path(f"/proc/self/fd/{stderr}").is_file()
+    if not last:
+        _write(stderr, words)
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(run, signal.SIGINT)
+        if not select.select([run], [], [], _ENDS_IN_S)[0]:
+            signal.pidfd_send_signal(run, signal.SIGTERM)
+    if last:
+        _write(stderr, words)
+
+
+def _stderr(pid: int) -> int:
+    """Open what a process complains to, never to wait for whoever reads it; -1 where that can't be."""
+    with contextlib.suppress(OSError):  # a socket can't be opened so, nor a pipe that nobody reads any more
+        return os.open(f"/proc/{pid}/fd/2", os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY)
+    return -1
+
+
+def _write(stderr: int, words: str) -> None:
+    """Say it, where there is room for it: nothing that is said may keep a run from its end."""
+    with contextlib.suppress(OSError):
+        os.write(stderr, f"\n{words}\n".encode())
 
 
 def _now_s() -> float:

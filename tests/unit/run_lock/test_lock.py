@@ -215,6 +215,41 @@ def test_a_run_whose_server_does_not_answer_any_more_is_ended_with_words(name: s
         end_session(name)
 
 
+@pytest.mark.parametrize("again", [["sleep", "30"], ["sh", "-c", "echo half a line; exit 1"]])
+def test_a_run_is_ended_where_a_session_comes_to_nothing_or_hangs_after_the_connection_was_lost(
+    name: str, told: Any, again: list[str]
+) -> None:
+    first, file = told
+    words = command([], this_run(first.pid, "site.yml"), wish="ask", name=name)
+    start_keeper(first.pid, words, again=again, beat_s=0.2, patience_s=4)
+    started = time.monotonic()
+    end_session(name)
+    assert first.wait(PATIENCE_S) == -signal.SIGINT
+    assert time.monotonic() - started < 4 + 1.5
+    wait_for("the first server did not hear of it for", file)
+
+
+@pytest.mark.parametrize("reader", ["sleeps", "is gone"])
+def test_a_run_that_nobody_listens_to_is_ended_too(name: str, run: Any, reader: str) -> None:
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(write, b"x")
+    with subprocess.Popen(["sleep", "60"], stderr=write) as first:
+        os.close(write)
+        if reader == "is gone":
+            os.close(read)
+        take(name, first)
+        take(name, run(), wish="break")
+        try:
+            assert first.wait(PATIENCE_S) == -signal.SIGINT
+        finally:
+            first.kill()
+    if reader == "sleeps":
+        os.close(read)
+
+
 def test_a_run_that_the_lock_was_taken_from_is_ended_with_who_has_it(name: str, told: Any, run: Any) -> None:
     first, file = told
     take(name, first)
