@@ -7,9 +7,9 @@ DOCUMENTATION = r"""
 module: image_release
 short_description: Find the deployment of images that a tag means
 description:
-  - C(previous) is the one before the latest, C(id-) with the beginning of an ID the one that had this image.
-    Any other name that was deployed before means what it meant then. A new name, and O(moving_tag), mean what
-    the sources make.
+  - C(previous) is the one before the latest that came to its end, C(id-) with six or more digits of an ID
+    the one that had this image. Any other name that was deployed before means what it meant then. A new
+    name, and O(moving_tag), mean what the sources make.
   - Runs on the controller.
 options:
   tag:
@@ -43,6 +43,10 @@ tag:
   description: What the deployment is called.
   type: str
   returned: always
+asked:
+  description: The tag that was asked for.
+  type: str
+  returned: always
 images:
   description: IDs by what they are for, C(workers) and C(models); empty is what the sources make.
   type: dict
@@ -71,5 +75,6 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     return {
         "changed": False,
         "tag": found["tag"] if found else params["tag"],
+        "asked": params["tag"],
         "images": found["images"] if found else {},
     }

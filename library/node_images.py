@@ -50,8 +50,15 @@ options:
   deployment:
     description:
       - What this run deploys, to be remembered as the latest deployment; also images that this node does not
-        get. C(tag) names it, C(images) has the IDs by what they are for.
+        get. C(tag) names it, C(images) has the IDs by what they are for, C(under_way) the tag that was asked
+        for.
     type: dict
+  completed:
+    description:
+      - Only write down that the latest deployment has come to its end, as pods with its images run.
+        Until then the tag that was asked for stays beside it, as C(under_way).
+    type: bool
+    default: false
   directory:
     description: Where blobs that came wait for their import, and what was deployed is written down.
     type: path
@@ -80,7 +87,7 @@ RETURN = r"""
 image_ids:
   description: Of each wanted reference the wanted ID, else the one that the node has, else nothing.
   type: dict
-  returned: always
+  returned: unless O(completed=true)
 changes:
   description: What was changed, or would be.
   type: list
@@ -89,7 +96,7 @@ changes:
 missing:
   description: References of the images to import, by the name that each is to have in an archive.
   type: dict
-  returned: always
+  returned: unless O(completed=true)
 lacking:
   description:
     - What the node lacks of missing images; the task is not done. C(blobs) has the sizes by digest, C(has)
@@ -98,7 +105,8 @@ lacking:
   returned: when images are missing
 deployments:
   description:
-    - What was deployed on the node, the latest last, as C(at) in seconds since 1970, C(tag) and C(images).
+    - What was deployed on the node, the latest last, as C(at) in seconds since 1970, C(tag) and C(images);
+      with C(under_way) where the run has not come to its end.
   type: list
   elements: dict
   returned: always
@@ -106,7 +114,7 @@ deployments:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.node_images.containerd import Containerd, CtrError
-from ansible.module_utils.node_images.control import converge
+from ansible.module_utils.node_images.control import complete, converge
 from ansible.module_utils.node_images.state import State
 
 
@@ -125,12 +133,16 @@ def main() -> None:
             "spread": {"type": "bool", "default": False},
             "problem": {"type": "str", "default": ""},
             "deployment": {"type": "dict"},
+            "completed": {"type": "bool", "default": False},
             "directory": {"type": "path", "default": "/var/lib/rancher/k3s/data-miner"},
             "seen": {"type": "dict"},
             "manifests": {"type": "dict"},
         },
         supports_check_mode=True,
     )
+    state = State(module.params["directory"])
+    if module.params["completed"]:
+        module.exit_json(**complete(state, look_only=module.check_mode))
     wanted = {image["reference"]: image["image_id"] for image in module.params["images"]}
     containerd = Containerd(module.params["ctr"])
     try:
@@ -138,7 +150,7 @@ def main() -> None:
             containerd,
             wanted,
             spares=module.params["spares"],
-            state=State(module.params["directory"]),
+            state=state,
             deployment=module.params["deployment"],
             manifests=module.params["manifests"],
             look_only=module.check_mode,

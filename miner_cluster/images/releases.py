@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from data_miner.errors import MinerError
+from module_utils.node_images.state import UNDER_WAY
 
 PREVIOUS = "previous"
 #: in front of the beginning of an ID
 BY_ID = "id-"
 _SHOWN = 12
+#: the fewest digits of an ID that can mean an image
+_DIGITS = 6
 Deployment = Mapping[str, Any]
 
 
@@ -30,27 +33,59 @@ def choose(histories: Sequence[Sequence[Deployment]], tag: str, *, moving_tag: s
     Raises:
         ReleaseError: there was no such deployment.
     """
-    known = _fullest(histories)
+    known = _merged(histories)
     if tag == moving_tag:
         return None
-    found = next((past for past in reversed(known) if _is_meant(past, tag, known[-1])), None)
-    if found is None and (tag == PREVIOUS or tag.startswith(BY_ID)):
+    if tag == PREVIOUS:
+        found = _before(known)
+    elif tag.startswith(BY_ID):
+        found = _by_id(known, tag.removeprefix(BY_ID))
+    else:
+        return next((past for past in reversed(known) if past["tag"] == tag), None)
+    if found is None:
         raise ReleaseError(f"image_tag: the machines know of no deployment {tag}; {_listing(known)}")
     return found
 
 
-def _is_meant(past: Deployment, tag: str, latest: Deployment) -> bool:
-    if tag == PREVIOUS:
-        return bool(past["images"] != latest["images"])
-    if tag.startswith(BY_ID):
-        begin = f"sha256:{tag.removeprefix(BY_ID)}"
-        return any(image_id.startswith(begin) for image_id in past["images"].values())
-    return bool(past["tag"] == tag)
+def _before(known: Sequence[Deployment]) -> Deployment | None:
+    """Return what ran before the latest; where going back was interrupted, what it was to lead to."""
+    if known and known[-1].get(UNDER_WAY) == PREVIOUS:
+        return known[-1]
+    ran = (past for past in reversed(known[:-1]) if UNDER_WAY not in past)
+    return next((past for past in ran if past["images"] != known[-1]["images"]), None)
 
 
-def _fullest(histories: Sequence[Sequence[Deployment]]) -> Sequence[Deployment]:
-    """Return the history of a machine that missed nothing: new ones and those that were away know less."""
-    return max(histories, key=lambda past: (len(past), past[-1]["at"] if past else 0), default=())
+def _by_id(known: Sequence[Deployment], digits: str) -> Deployment | None:
+    begin = f"sha256:{digits}"
+    found = [past for past in known if any(image.startswith(begin) for image in past["images"].values())]
+    meant = {image for past in found for image in past["images"].values() if image.startswith(begin)}
+    if found and (len(digits) < _DIGITS or len(meant) > 1):
+        raise ReleaseError(
+            f"image_tag: {BY_ID}{digits} does not tell one image from others: give {_DIGITS} digits or more; "
+            f"{_listing(known)}"
+        )
+    return found[-1] if found else None
+
+
+def _merged(histories: Sequence[Sequence[Deployment]]) -> list[Deployment]:
+    """Return what all machines together remember: new ones and those that were away know of a part only.
+
+    A deployment was completed where one machine was told so, but the latest only where all were.
+    """
+    groups: list[list[Deployment]] = []
+    for past in sorted((past for history in histories for past in history), key=lambda past: past["at"]):
+        if groups and _what(groups[-1][0]) == _what(past):
+            groups[-1].append(past)
+        else:
+            groups.append([past])
+    return [
+        *(min(group, key=lambda past: UNDER_WAY in past) for group in groups[:-1]),
+        *(max(group, key=lambda past: UNDER_WAY in past) for group in groups[-1:]),
+    ]
+
+
+def _what(past: Deployment) -> tuple[Any, Any]:
+    return past["tag"], past["images"]
 
 
 def _listing(known: Sequence[Deployment]) -> str:

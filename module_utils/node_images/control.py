@@ -7,7 +7,7 @@ from typing import Any
 
 from .containerd import Containerd, CtrError, Descriptor
 from .plan import Image, Plan, id_of, is_ours, plan
-from .state import Deployments, State, remembered
+from .state import Deployments, State, completed, remembered
 
 
 def converge(
@@ -88,6 +88,21 @@ def compare(
         "diff": {"before": _before(before, wanted), "after": _after(before, wanted, steps)},
     }
     return steps, history, result
+
+
+def complete(state: State, *, look_only: bool) -> dict[str, Any]:
+    """Write down that the latest deployment has come to its end, and return what the module returns.
+
+    Args:
+        state: what is kept beside containerd's store.
+        look_only: change nothing.
+    """
+    past = state.deployments()
+    history = completed(past)
+    if history != past and not look_only:
+        state.remember(history)
+    changes = [f"{history[-1]['tag']} is deployed"] if history != past else []
+    return {"changed": bool(changes), "changes": changes, "deployments": history}
 
 
 def look(command: list[str], directory: str) -> dict[str, Any] | None:

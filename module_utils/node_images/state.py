@@ -9,6 +9,8 @@ from typing import Any
 
 #: how many deployments a machine remembers
 REMEMBERED = 10
+#: in a deployment that has not come to its end: what it was asked for with
+UNDER_WAY = "under_way"
 #: when images were deployed, under which tag, and their IDs by what they are for; the latest last
 Deployments = list[dict[str, Any]]
 
@@ -48,6 +50,15 @@ class State:
 
 def remembered(deployments: Deployments, latest: dict[str, Any], now: int) -> Deployments:
     """Return the deployments with the latest one, where that is another than the one before."""
-    if deployments and {**deployments[-1], **latest} == deployments[-1]:
+    what = {key: value for key, value in latest.items() if key != UNDER_WAY}
+    if deployments and {**deployments[-1], **what} == deployments[-1]:
         return deployments
     return [*deployments, {"at": now, **latest}][-REMEMBERED:]
+
+
+def completed(deployments: Deployments) -> Deployments:
+    """Return the deployments where the latest one has come to its end."""
+    return [
+        *deployments[:-1],
+        *({key: value for key, value in past.items() if key != UNDER_WAY} for past in deployments[-1:]),
+    ]

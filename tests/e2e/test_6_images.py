@@ -54,6 +54,7 @@ def test_another_image_is_deployed_and_taken_back(lab: Lab, another_model: Path)
     for node in lab.nodes():
         past = json.loads(lab.ssh(node, f"cat {DEPLOYED}").stdout)
         assert [entry["tag"] for entry in past[-2:]] == ["another", "lab"]
+        assert "under_way" not in past[-1]
 
 
 def test_a_deployment_that_never_was_is_refused(lab: Lab) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from module_utils.node_images.containerd import Containerd, CtrError
-from module_utils.node_images.control import converge
+from module_utils.node_images.control import complete, converge
 from module_utils.node_images.plan import IMPORTED, PINNED, Image, Plan
 from module_utils.node_images.state import State
 
@@ -106,6 +106,19 @@ def test_a_machine_without_these_workers_remembers_the_deployment_too(node: Node
     found = node.run({}, deployment={"tag": "v1", "images": {"workers": A}})
     assert found["changes"] == ["remember what is deployed as v1"]
     assert not node.run({}, deployment={"tag": "v1", "images": {"workers": A}})["changed"]
+
+
+def test_a_deployment_is_under_way_until_its_end_is_written_down(node: Node) -> None:
+    node.run({}, deployment={"tag": "lab", "images": {"workers": A}, "under_way": "previous"})
+    assert node.state.deployments()[-1]["under_way"] == "previous"
+    assert complete(node.state, look_only=True)["changed"]
+    assert "under_way" in node.state.deployments()[-1]
+    assert complete(node.state, look_only=False)["changes"] == ["lab is deployed"]
+    assert "under_way" not in node.state.deployments()[-1]
+    assert not complete(node.state, look_only=False)["changed"]
+    assert not node.run({}, deployment={"tag": "lab", "images": {"workers": A}, "under_way": "lab"})[
+        "changed"
+    ]
 
 
 def test_check_mode_says_what_would_come_and_writes_nothing(node: Node, tmp_path: Path) -> None:

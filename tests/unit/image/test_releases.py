@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from miner_cluster.cluster import CHECKOUT
 from miner_cluster.images.releases import ReleaseError, choose
-from module_utils.node_images.state import REMEMBERED, State, remembered
+from module_utils.node_images.state import REMEMBERED, State, completed, remembered
 
 A, B, C = (f"sha256:{digit * 64}" for digit in "abc")
 
@@ -45,10 +48,10 @@ def test_the_moving_tag_means_the_sources() -> None:
 
 
 def test_an_id_means_what_has_it() -> None:
-    assert chosen("id-aaa", past(("lab", A), ("lab", B))) == A
+    assert chosen("id-aaaaaa", past(("lab", A), ("lab", B))) == A
 
 
-@pytest.mark.parametrize("tag", ["previous", "id-ccc"])
+@pytest.mark.parametrize("tag", ["previous", "id-cccccc"])
 def test_what_was_never_deployed_is_refused_with_what_was(tag: str) -> None:
     with pytest.raises(ReleaseError, match=rf"no deployment {tag}; known are lab of .* \(id-aaaaaaaaaaaa\)"):
         chosen(tag, past(("lab", A)))
@@ -59,9 +62,58 @@ def test_without_any_deployment_that_is_said() -> None:
         chosen("previous", [], [])
 
 
-def test_machines_that_are_new_or_were_away_do_not_count() -> None:
+def test_digits_that_do_not_tell_images_apart_are_refused() -> None:
+    other = A[:-1] + "f"
+    for tag in ("id-", "id-aaaaa", "id-aaaaaaaa"):
+        with pytest.raises(ReleaseError, match=rf"{tag} does not tell one image from others"):
+            chosen(tag, past(("lab", A), ("lab", other)))
+    assert chosen(f"id-{A.removeprefix('sha256:')}", past(("lab", A), ("lab", other))) == A
+
+
+def test_machines_that_are_new_or_were_away_know_of_a_part_only() -> None:
     full = past(("lab", A), ("lab", B), ("lab", C))
     assert chosen("previous", full[2:], full, full[:2]) == B
+    assert chosen("previous", full[1:], full[:1]) == B
+    away = past(("v1", B), ("v2", C), ("v3", B), ("v4", C))
+    later = [{**entry, "at": entry["at"] + 10} for entry in past(("v8", A), ("v9", B))]
+    assert chosen("previous", later, away) == A
+
+
+def begun(history: list[dict[str, Any]], image_id: str, asked: str) -> list[dict[str, Any]]:
+    """What a machine remembers after an import."""
+    latest = {"tag": "lab", "images": {"workers": image_id}, "under_way": asked}
+    return remembered(history, latest, len(history))
+
+
+def test_a_way_back_that_was_interrupted_is_repeated_as_it_was_given() -> None:
+    ran = past(("lab", A), ("lab", B))
+    back = begun(ran, A, "previous")
+    assert chosen("previous", ran, back) == A
+    assert chosen("previous", back, completed(back)) == A  # interrupted while it was written down
+    assert chosen("previous", completed(back), completed(back)) == B
+
+
+def test_what_never_came_to_its_end_is_nothing_that_ran() -> None:
+    broken = begun(past(("lab", A)), B, "lab")
+    assert chosen("previous", broken) == A
+    back = begun(broken, A, "previous")
+    assert chosen("previous", back) == A
+    with pytest.raises(ReleaseError, match="no deployment previous"):
+        chosen("previous", completed(back))
+
+
+def test_a_deployment_that_is_repeated_comes_to_its_end_once() -> None:
+    history = begun([], A, "lab")
+    assert begun(history, A, "lab") == history
+    assert begun(completed(history), A, "lab") == completed(history) == completed(completed(history))
+    assert completed([]) == []
+
+
+@pytest.mark.parametrize("playbook", ["site.yml", "playbooks/image.yml"])
+def test_a_deployment_has_come_to_its_end_once_the_pods_are_rolled(playbook: str) -> None:
+    plays = yaml.safe_load((CHECKOUT / playbook).read_text("utf-8"))
+    names = [Path(play.get("ansible.builtin.import_playbook", "")).name for play in plays]
+    assert names[names.index("app.yml") + 1] == "image_done.yml"
 
 
 DEPLOYED = st.lists(st.tuples(st.sampled_from(["lab", "v1"]), st.sampled_from([A, B])))
