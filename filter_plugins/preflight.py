@@ -47,7 +47,7 @@ def preflight_report(
 
     ``report`` is for programs, ``text`` for people; ``problems`` is empty if none are in the way;
     ``left_out`` has of each machine that the run goes on without what to do about it, and ``left_out_text``
-    all of them.
+    those of them that the run was to do something on: --limit leaves out on purpose.
 
     Args:
         cluster: the variable ``cluster``.
@@ -73,13 +73,16 @@ def preflight_report(
     warnings = surrounding_warnings(typed, facts)
     report = build(typed, list(looks), facts=facts, away=away, problems=problems, warnings=warnings)
     left_out = preflight.left_out(typed, away) if leave_out else []
+    ours = [trouble for trouble in left_out if trouble.where in looks]
     in_the_way = any(trouble not in left_out for trouble in problems)
     return {
         "report": report,
         "text": report_text(report),
         "problems": preflight.as_text(problems) if in_the_way else "",
         "left_out": {trouble.where: f"{trouble.found}; {trouble.remedy}" for trouble in left_out},
-        "left_out_text": preflight.left_out_text(typed, left_out),
+        "left_out_text": preflight.left_out_text(
+            typed, [trouble for trouble in left_out if trouble.where in looks]
+        ),
     }
 
 

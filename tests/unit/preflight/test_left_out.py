@@ -38,8 +38,12 @@ def test_a_run_goes_on_without_machines_that_the_others_do_not_need(
     assert [trouble.where for trouble in troubles] == expected
 
 
-def seen(cluster: Cluster, facts: Look, away: str, *, leave_out: bool) -> dict[str, Any]:
+def seen(
+    cluster: Cluster, facts: Look, away: str, *, leave_out: bool, limited: bool = False
+) -> dict[str, Any]:
     looks = {name: {} if name == away else {"facts": facts()} for name in cluster.nodes}
+    if limited:
+        del looks[away]
     for name, node in cluster.nodes.items():
         if name != away:
             looks[name]["facts"]["addresses"][1] = {
@@ -59,6 +63,15 @@ def test_what_is_left_out_is_in_nobodys_way_and_still_a_problem(cluster: Cluster
     assert "lab-agent-1" in {problem["where"] for problem in found["report"]["problems"]}
     assert "1 of 3 machines could not be reached and were left out" in found["left_out_text"]
     assert "→ start the lab" in found["left_out_text"]
+
+
+def test_a_run_that_is_limited_to_others_says_nothing_of_a_machine_that_is_away(
+    cluster: Cluster, facts: Look
+) -> None:
+    found = seen(cluster, facts, "lab-agent-1", leave_out=True, limited=True)
+    assert found["problems"] == ""
+    assert found["left_out_text"] == ""
+    assert [*found["left_out"]] == ["lab-agent-1"]  # its node is not waited for
 
 
 def test_a_machine_that_can_not_be_left_out_is_in_the_way(cluster: Cluster, facts: Look) -> None:
