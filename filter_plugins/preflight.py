@@ -80,9 +80,7 @@ def preflight_report(
         "text": report_text(report),
         "problems": preflight.as_text(problems) if in_the_way else "",
         "left_out": {trouble.where: f"{trouble.found}; {trouble.remedy}" for trouble in left_out},
-        "left_out_text": preflight.left_out_text(
-            typed, [trouble for trouble in left_out if trouble.where in looks]
-        ),
+        "left_out_text": preflight.left_out_text(typed, ours),
     }
 
 
