@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from miner_cluster import gpus
+from miner_cluster import as_wanted, gpus
 from miner_cluster.cluster import GPU_LABEL, as_cluster
 
 _LOOK = "_preflight_look"
@@ -103,6 +103,11 @@ def without_k3s(cluster: Mapping[str, Any], found: Mapping[str, Any], role: str)
     return [name for name, look in looks.items() if "facts" in look and not look["facts"]["k3s_units"]]
 
 
+def role_variables(found: Mapping[str, Any], names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return of each machine those of its variables that the roles of machines read."""
+    return {name: as_wanted.role_variables(found[name]) for name in names}
+
+
 class FilterModule:
     """What Ansible looks for."""
 
@@ -110,6 +115,7 @@ class FilterModule:
         """Return the filters by name."""
         return {
             "node_labels": node_labels,
+            "role_variables": role_variables,
             "gpu_used": gpu_used,
             "gpu_toolkit": gpu_toolkit,
             "gpu_toolkit_hosts": gpu_toolkit_hosts,

@@ -32,6 +32,7 @@ from ansible.utils.display import Display
 from ansible.utils.vars import load_extra_vars
 
 from data_miner.errors import ConfigError
+from miner_cluster.as_wanted import sources_digest
 from miner_cluster.inventory import load_inventory
 
 #: what ansible-playbook returns when it cannot parse its input
@@ -74,6 +75,8 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
         for warning in read.warnings:
             Display().warning(str(warning))
         inventory.set_variable("all", "cluster", read.cluster)
+        # Taken here, before Ansible reads a playbook: what is edited while a run goes on is not what it runs.
+        inventory.set_variable("all", "code_digest", sources_digest())
         for group, members in read.groups.items():
             inventory.add_group(group)
             for name in members:

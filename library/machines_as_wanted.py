@@ -22,6 +22,14 @@ options:
     description: The fact of that name, as M(artifacts) returns it.
     type: dict
     required: true
+  code:
+    description: Digest of the code, as it was when this run began; the variable of that name.
+    type: str
+    required: true
+  variables:
+    description: Of each machine those of its variables that the roles read (P(role_variables#filter)).
+    type: dict
+    required: true
 attributes:
   check_mode: {support: full}
 author: [data-miner]
@@ -33,6 +41,8 @@ EXAMPLES = r"""
     cluster: "{{ cluster }}"
     looks: "{{ looks }}"
     artifacts: "{{ artifacts }}"
+    code: "{{ code_digest }}"
+    variables: "{{ hostvars | role_variables(groups.all) }}"
   register: as_wanted
 """
 
@@ -52,49 +62,40 @@ inputs:
   returned: always
 """
 
-import hashlib
-from pathlib import Path
 from typing import Any
 
-from ansible import context
-
-from miner_cluster.as_wanted import differs, inputs, sources_digest
+from miner_cluster.as_wanted import differs, inputs
 from miner_cluster.cluster import as_cluster
 
 ARGUMENTS: dict[str, Any] = {
     "cluster": {"type": "dict", "required": True},
     "looks": {"type": "dict", "required": True},
     "artifacts": {"type": "dict", "required": True},
+    "code": {"type": "str", "required": True},
+    "variables": {"type": "dict", "required": True},
 }
 
 
 def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:  # noqa: ARG001 - the same in both modes
     """Return what the module returns."""
-    cluster = as_cluster(params["cluster"])
+    cluster, artifacts = as_cluster(params["cluster"]), params["artifacts"]
     looks = {name: look for name, look in params["looks"].items() if "facts" in look}
-    sources, given = sources_digest(), [_text(one) for one in context.CLIARGS.get("extra_vars", ())]
     wanted = {
         name: inputs(
             cluster,
             name,
             look=look,
-            artifacts=params["artifacts"],
-            sources=sources,
-            extra_vars=given,
+            artifacts=artifacts,
+            sources=params["code"],
+            variables=params["variables"].get(name, {}),
         )
         for name, look in looks.items()
     }
-    found = {name: differs(cluster, name, wanted[name], looks) for name in looks}
+    k3s_path = artifacts["k3s"]["path"]
+    found = {name: differs(cluster, name, wanted[name], looks, k3s_path=k3s_path) for name in looks}
     return {
         "changed": False,
         "as_wanted": [name for name, reason in found.items() if not reason],
         "differs": {name: reason for name, reason in found.items() if reason},
         "inputs": wanted,
     }
-
-
-def _text(extra_vars: str) -> str:
-    """Return what -e gave; of a file the digest of its text."""
-    if not extra_vars.startswith("@"):
-        return extra_vars
-    return hashlib.sha256(Path(extra_vars[1:]).expanduser().read_bytes()).hexdigest()

@@ -100,7 +100,6 @@ from typing import Any
 from ansible.module_utils import nvidia, surroundings
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.files_size import files_bytes
-from ansible.module_utils.shared_mount import STAT_TIMEOUT_S, bounded, is_mounted
 
 LISTEN = "0A"
 UNIT_DIRS = ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
@@ -257,9 +256,14 @@ def has_fuse() -> bool:
         return "fuse" in read("/proc/filesystems") or "/fuse/fuse.ko" in read(str(modules / "modules.dep"))
 
 
+def is_modern() -> bool:
+    """Return whether this Python can import what the other modules run on machines."""
+    return list(sys.version_info[:2]) >= [3, 10]
+
+
 def recorded_states(record: Path) -> dict[str, Any]:
     """Return the recorded states that still hold; none where Python is too old to say."""
-    if list(sys.version_info[:2]) < [3, 10]:
+    if not is_modern():
         return {}
     from ansible.module_utils.node_state.met import still_met  # noqa: PLC0415 - Python 3.10 and newer
 
@@ -270,6 +274,13 @@ def recorded_states(record: Path) -> dict[str, Any]:
 def owners_on(mount: str, paths: list[str]) -> dict[str, int]:
     """Return the owners, by number, of those directories that are there and answer in time."""
     found: dict[str, int] = {}
+    if not is_modern():
+        return found
+    from ansible.module_utils.shared_mount import (  # noqa: PLC0415 - as above
+        STAT_TIMEOUT_S,
+        bounded,
+        is_mounted,
+    )
 
     def ask() -> None:
         for path in map(Path, paths):
@@ -283,7 +294,7 @@ def owners_on(mount: str, paths: list[str]) -> dict[str, int]:
 
 def containers_images() -> Any:
     """Return what M(node_images) takes as seen; None where no k3s runs."""
-    if not Path(CONTAINERD).exists():
+    if not is_modern() or not Path(CONTAINERD).exists():
         return None
     from ansible.module_utils.node_images.control import look as look_at_images  # noqa: PLC0415 - as above
 

@@ -256,7 +256,7 @@ def main() -> None:
     except StateError as error:
         module.fail_json(msg=str(error))
     except OSError as error:
-        module.fail_json(msg=f"{error.filename}: {error.strerror}")
+        module.fail_json(msg=f"{error.filename or record}: {error.strerror}")
     for path, reason in result["kept"].items() if options["wipe"] else ():
         module.warn(f"{path} is not wiped: {reason}")
     module.exit_json(**result)

@@ -10,7 +10,8 @@ description:
   - Says whether the shared file system is mounted and answers, and how much of the data's disk is free.
     V(exchange) leaves a file of this machine there, reads those of all machines, and removes its own when all
     have read it. What was there before is as it was, so nothing counts as a change.
-  - A mount that hangs makes the module fail, not hang.
+  - A mount that hangs does not make the module hang. What is wrong is returned and fails nothing, as Ansible
+    would leave a machine that fails out of what follows.
 options:
   mount:
     description: Where the shared file system is mounted.
@@ -66,6 +67,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+problem:
+  description: Why files do not get through, and what to do about it; empty where they do.
+  type: str
+  returned: always
 mounted:
   description: Whether the shared file system is mounted and answers.
   type: bool
@@ -218,12 +223,12 @@ def main() -> None:
     result["stored_bytes"] = files_bytes(f"{module.params['data_dir']}/volume")
     if mounted:
         result.update(shared_space(mount))
-    if failure:
-        module.fail_json(
-            msg=f"The shared storage at {mount} does not work here: {failure}. See the mount's pod on this "
-            "machine: kubectl get pods -A -o wide -l app.kubernetes.io/name=mount",
-            **result,
-        )
+    result["problem"] = (
+        f"the shared storage at {mount} does not work there: {failure}. See the mount's pod on that machine: "
+        "kubectl get pods -A -o wide -l app.kubernetes.io/name=mount"
+        if failure
+        else ""
+    )
     module.exit_json(**result)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,11 @@ SOURCES = (
 #: what of the configuration no machine's role reads, beside what is given for the machine alone
 ELSEWHERE = {"nodes", "workers", "infrastructure", "image", "backup", "resource_presets", "k3s_app_overrides"}
 ELSEWHERE |= {"run_config", "yt_dlp_plugins", "lab", "prometheus_namespace"}
+
+#: what the names of their variables begin with
+ROLES = ("common_", "k3s_", "nvidia_", "seaweedfs_", "storage_")
+#: under which keepalived is recorded
+ADDRESS = "k3s_address"
 
 KUBECONFIG = "/etc/rancher/k3s/k3s.yaml"
 FOR_SERVERS = "/var/lib/rancher/k3s/server/token"
@@ -50,7 +55,7 @@ def inputs(
     look: Mapping[str, Any],
     artifacts: Mapping[str, Any],
     sources: str,
-    extra_vars: Sequence[str] = (),
+    variables: Mapping[str, Any],
 ) -> str:
     """Return the digest of all that the roles' wishes for a machine follow from.
 
@@ -60,17 +65,17 @@ def inputs(
         look: its variable ``_preflight_look``.
         artifacts: the fact of that name.
         sources: of the code, as ``sources_digest`` returns it.
-        extra_vars: what -e gave.
+        variables: of the machine that the roles read, as ``role_variables`` returns them.
     """
     node = cluster.nodes[name]
     addresses = look["facts"]["addresses"]
     return _digest(
         {
             "sources": sources,
-            "extra_vars": [*extra_vars],
+            "variables": {**variables},
             "cluster": cluster.model_dump(mode="json", exclude=ELSEWHERE),
             "node": node.model_dump(mode="json"),
-            "servers": {server: cluster.nodes[server].ip for server in cluster.servers},
+            "servers": [(server, cluster.nodes[server].ip) for server in cluster.servers],
             "services": [*cluster.infrastructure],
             "k3s": artifacts["k3s"]["sha256"],
             "airgap": [(Path(one["path"]).name, one["sha256"]) for one in artifacts["airgap"]],
@@ -80,7 +85,19 @@ def inputs(
     )
 
 
-def differs(cluster: Cluster, name: str, wanted: str, looks: Mapping[str, Mapping[str, Any]]) -> str:
+def role_variables(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of a machine's variables that the roles read: of group_vars, host_vars, and -e."""
+    return {key: variables[key] for key in variables if key.startswith(ROLES)}
+
+
+def differs(
+    cluster: Cluster,
+    name: str,
+    wanted: str,
+    looks: Mapping[str, Mapping[str, Any]],
+    *,
+    k3s_path: str,
+) -> str:
     """Return why the roles have to look at a machine; empty where they would change nothing.
 
     Args:
@@ -88,23 +105,31 @@ def differs(cluster: Cluster, name: str, wanted: str, looks: Mapping[str, Mappin
         name: the machine's.
         wanted: what ``inputs`` returns for it.
         looks: the variables ``_preflight_look`` of all machines of this run.
+        k3s_path: where k3s lies on this controller.
     """
+    return next(_reasons(cluster, name, wanted, looks, k3s_path), "")
+
+
+def _reasons(
+    cluster: Cluster, name: str, wanted: str, looks: Mapping[str, Mapping[str, Any]], k3s_path: str
+) -> Iterator[str]:
     if gpus.used(cluster, name, looks[name]):
-        return "it has a GPU, which is looked at in every run"
+        yield "it has a GPU, which is looked at in every run"
     facts, originals = looks[name]["facts"], looks[cluster.servers[0]]["facts"]["digests"]
     for role, expected in _expected(cluster, name, wanted, originals).items():
         state = facts["met"].get(role)
         if state is None:
-            return f"{role} was never brought about completely, or something of it was changed since"
+            yield f"{role} was never brought about completely, or something of it was changed since"
         if state["inputs"] != expected:
-            return f"what {role} follows from is another since it was brought about"
+            yield f"what {role} follows from is another since it was brought about"
+    if ADDRESS in facts["recorded_names"] and ADDRESS not in _expected(cluster, name, wanted, originals):
+        yield "it has an address of the API's that nobody asks for any more"
     if name != cluster.servers[0]:
         original = FOR_SERVERS if cluster.nodes[name].role == "server" else FOR_AGENTS
         if facts["met"]["k3s"]["secrets"].get(JOINED_WITH) != originals.get(original):
-            return "it joins with another token than the cluster's"
-    elif not _access_is_kept(cluster, following(wanted, originals.get(KUBECONFIG, ""))):
-        return "the controller's access to the cluster is not what was recorded"
-    return ""
+            yield "it joins with another token than the cluster's"
+    elif not _access_is_kept(cluster, following(wanted, f"{originals.get(KUBECONFIG, '')} {k3s_path}")):
+        yield "the controller's access to the cluster is not what was recorded"
 
 
 def following(wanted: str, original: str) -> str:
@@ -118,7 +143,7 @@ def _expected(cluster: Cluster, name: str, wanted: str, originals: Mapping[str, 
     if name == cluster.servers[0]:
         expected["storage"] = wanted
     if cluster.api_vip and cluster.nodes[name].role == "server":
-        expected["k3s_address"] = following(wanted, originals.get(FOR_SERVERS, ""))
+        expected[ADDRESS] = following(wanted, originals.get(FOR_SERVERS, ""))
     return expected
 
 

@@ -27,8 +27,9 @@ class CtrError(Exception):
 class Containerd:
     """containerd, through ``ctr``."""
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, command: list[str], *, timeout_s: float | None = None) -> None:
         self._command = [*command, "--namespace", "k8s.io"]
+        self._timeout_s = timeout_s
 
     def __call__(self, *arguments: str) -> str:
         """Run one command and return what it prints.
@@ -38,7 +39,11 @@ class Containerd:
         """
         argv = [*self._command, *arguments]
         try:
-            done = subprocess.run(argv, capture_output=True, text=True, check=False)  # noqa: S603 - no shell
+            done = subprocess.run(  # noqa: S603 - no shell
+                argv, capture_output=True, text=True, check=False, timeout=self._timeout_s
+            )
+        except subprocess.TimeoutExpired as error:
+            raise CtrError(f"{' '.join(argv)}: no answer in {self._timeout_s} s") from error
         except OSError as error:
             raise CtrError(f"{argv[0]}: {error.strerror}") from error
         if done.returncode:

@@ -9,6 +9,9 @@ from .containerd import Containerd, CtrError, Descriptor
 from .plan import Image, Plan, id_of, is_ours, plan
 from .state import Deployments, State, completed, remembered
 
+#: seconds within which containerd must say what it has, where that is only looked at
+LOOK_S = 20.0
+
 
 def converge(
     containerd: Containerd,
@@ -113,7 +116,7 @@ def look(command: list[str], directory: str) -> dict[str, Any] | None:
         directory: of what is kept beside its store.
     """
     try:
-        images = Containerd(command).images()
+        images = Containerd(command, timeout_s=LOOK_S).images()
     except CtrError:
         return None
     plain = {ref: {"image_id": image.image_id, "labels": image.labels} for ref, image in images.items()}

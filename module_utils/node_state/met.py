@@ -62,7 +62,14 @@ def _holds(met: Met, owned: Owned) -> bool:
         wanted = _wanted(met.wanted)
         require_disks(wanted)
         plan = make_plan(wanted, observe(wanted, owned, stamps=met.stamps), owned)
-    except (OSError, StateError, KeyError, TypeError):  # also what another version recorded
+    except (
+        OSError,
+        StateError,
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+    ):  # also what another version recorded
         return False
     return not (plan.steps or plan.stale or plan.deferred)
 

@@ -16,6 +16,7 @@ from miner_cluster.cluster import CHECKOUT, Cluster, resolve_cluster
 from miner_cluster.config_file import load_cluster_file
 
 Looks = dict[str, Any]
+K3S = "/cache/k3s"
 ARTIFACTS = {
     "k3s": {"sha256": "aa", "path": "/cache/k3s"},
     "airgap": [{"path": "/cache/pause.tar", "sha256": "bb"}],
@@ -34,7 +35,7 @@ def cluster(tmp_path: Path) -> Cluster:
 
 
 def wanted(cluster: Cluster, name: str, looks: Looks, **changes: Any) -> str:
-    asked = {"artifacts": ARTIFACTS, "sources": "code", **changes}
+    asked = {"artifacts": ARTIFACTS, "sources": "code", "variables": {}, **changes}
     return as_wanted.inputs(cluster, name, look=looks[name], **asked)
 
 
@@ -48,6 +49,7 @@ def looks_of(cluster: Cluster) -> Looks:
                 "addresses": [{"address": node.ip, "interface": "eth0"}],
                 "digests": DIGESTS if name == cluster.servers[0] else {},
                 "met": {},
+                "recorded_names": [],
             }
         }
         for name, node in cluster.nodes.items()
@@ -58,7 +60,7 @@ def looks_of(cluster: Cluster) -> Looks:
         met = {role: {"inputs": inputs, "secrets": {}} for role in roles}
         met["k3s"]["secrets"] = {} if name == cluster.servers[0] else {JOINED_WITH: "t"}
         look["facts"]["met"] = met
-    keep_access(cluster, as_wanted.following(wanted(cluster, cluster.servers[0], looks), "k"))
+    keep_access(cluster, as_wanted.following(wanted(cluster, cluster.servers[0], looks), f"k {K3S}"))
     return looks
 
 
@@ -75,7 +77,7 @@ def keep_access(cluster: Cluster, inputs: str) -> None:
 def reasons(cluster: Cluster, looks: Looks, **changes: Any) -> dict[str, str]:
     """Why the roles would look, by machine."""
     found = {
-        name: as_wanted.differs(cluster, name, wanted(cluster, name, looks, **changes), looks)
+        name: as_wanted.differs(cluster, name, wanted(cluster, name, looks, **changes), looks, k3s_path=K3S)
         for name in looks
     }
     return {name: reason for name, reason in found.items() if reason}
@@ -89,7 +91,7 @@ def test_machines_that_the_roles_have_been_through_are_left_out(cluster: Cluster
     "changes",
     [
         {"sources": "other code"},
-        {"extra_vars": ["common_journal_max_mib=100"]},
+        {"variables": {"common_journal_max_mib": 100}},
         {"artifacts": {**ARTIFACTS, "k3s": {"sha256": "cc"}}},
         {"artifacts": {**ARTIFACTS, "airgap": []}},
     ],
@@ -140,6 +142,10 @@ def lose_record(looks: Looks, cluster: Cluster) -> None:
     Path(cluster.state_dir, "owned.json").unlink()
 
 
+def keep_address(looks: Looks, cluster: Cluster) -> None:
+    looks["lab-server"]["facts"]["recorded_names"] = ["common", "k3s_address"]
+
+
 def plug_in_gpu(looks: Looks, cluster: Cluster) -> None:
     looks["lab-agent-1"]["facts"]["nvidia"] = {"gpus": ["10de:2330"], "missing": [], "toolkit": ""}
 
@@ -152,6 +158,7 @@ def plug_in_gpu(looks: Looks, cluster: Cluster) -> None:
         (renew_kubeconfig, {"lab-server"}, "controller's access"),
         (open_kubeconfig, {"lab-server"}, "controller's access"),
         (lose_record, {"lab-server"}, "controller's access"),
+        (keep_address, {"lab-server"}, "address of the API's"),
         (plug_in_gpu, {"lab-agent-1"}, "has a GPU"),
     ],
 )
@@ -171,3 +178,28 @@ def test_any_source_counts(tmp_path: Path) -> None:
         before = as_wanted.sources_digest(tmp_path)
         (tmp_path / place / "file").write_text("x")
         assert as_wanted.sources_digest(tmp_path) != before
+
+
+def test_only_what_the_roles_of_machines_read_counts_of_a_machines_variables() -> None:
+    variables = {
+        "common_journal_max_mib": 7,
+        "k3s_config": {},
+        "report_file": "x",
+        "ansible_host": "192.0.2.1",
+    }
+    assert as_wanted.role_variables(variables) == {"common_journal_max_mib": 7, "k3s_config": {}}
+
+
+def test_the_order_of_servers_counts(cluster: Cluster) -> None:
+    looks = looks_of(cluster)
+    two = {name: node.model_copy(update={"role": "server"}) for name, node in cluster.nodes.items()}
+    turned = dict(reversed([*two.items()]))
+    one, other = (cluster.model_copy(update={"nodes": nodes}) for nodes in (two, turned))
+    assert wanted(one, "lab-agent-2", looks) != wanted(other, "lab-agent-2", looks)
+
+
+def test_another_place_of_k3s_on_the_controller_counts_for_its_access(cluster: Cluster) -> None:
+    looks = looks_of(cluster)
+    server = cluster.servers[0]
+    found = as_wanted.differs(cluster, server, wanted(cluster, server, looks), looks, k3s_path="/moved/k3s")
+    assert "controller's access" in found

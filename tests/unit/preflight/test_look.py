@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from data_miner.errors import MinerError
+from miner_cluster.cluster import CHECKOUT
 from miner_cluster.env_file import parse_env, secret
 from miner_cluster.reach import unreachable
 from tests.modules import load_module
@@ -170,3 +172,20 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert secret("T", {}, file) == "file"
     assert secret("T", {"T": "environment"}, file) == "environment"
     assert secret("T", {"T": ""}, file) == "file"
+
+
+def test_an_old_python_imports_only_what_it_can() -> None:
+    """What is imported on the way must need no newer Python than the one it tells of."""
+    tree = ast.parse((CHECKOUT / "library/node_check.py").read_text())
+    imported = {
+        alias.name if node.module == "ansible.module_utils" else str(node.module).rpartition(".")[2]
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("ansible.module_utils")
+        for alias in node.names
+    } - {"basic"}
+    for name in imported:
+        text = (CHECKOUT / f"module_utils/{name}.py").read_text()
+        assert "kw_only" not in text, name
+        assert "import node_state" not in text, name
+        assert "from .node_state" not in text, name
+    assert "shared_mount" not in imported

@@ -57,8 +57,8 @@ def test_a_machine_without_the_mount_says_where_to_look(
     arguments = {"mount": str(tmp_path), "data_dir": str(tmp_path), "action": "exchange", "name": "one"}
     with patch_module_args(arguments), pytest.raises(SystemExit):
         shared_file.main()
-    message = json.loads(capsys.readouterr().out)["msg"]
-    assert "does not work here: it is not mounted" in message
+    message = json.loads(capsys.readouterr().out)["problem"]
+    assert "does not work there: it is not mounted" in message
     assert message.endswith("kubectl get pods -A -o wide -l app.kubernetes.io/name=mount")
 
 
