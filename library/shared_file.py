@@ -124,7 +124,8 @@ def exchange(root: Path, name: str, names: list[str], token: str, timeout_s: flo
     """Leave a file of this machine, read that of each machine, and remove ours when all have read it.
 
     A machine that has read all files says so by a second one. It removes both when all have said so; one
-    whose file is gone again has read ours before.
+    whose file is gone again has read ours before. Files are asked for once they are listed, as the kernel
+    remembers for a second that a name was not there.
 
     Raises:
         SharedMountError: the file of a machine does not get here in time, or ours not there.
@@ -134,7 +135,7 @@ def exchange(root: Path, name: str, names: list[str], token: str, timeout_s: flo
     try:
         _write(own, token)
         _until(
-            lambda: [one for one in names if _text(root / f"{PREFIX}{one}") != token],
+            lambda: _missing(root, names, "", token),
             deadline,
             f"the file of {{}} does not get here through {root}",
         )
@@ -142,8 +143,8 @@ def exchange(root: Path, name: str, names: list[str], token: str, timeout_s: flo
         _until(
             lambda: [
                 one
-                for one in names
-                if _text(root / f"{PREFIX}{one}{SEEN}") != token and (root / f"{PREFIX}{one}").exists()
+                for one in _missing(root, names, SEEN, token)
+                if (root / f"{PREFIX}{one}") in root.iterdir()
             ],
             deadline,
             f"the file of this machine does not get to {{}} through {root}",
@@ -151,6 +152,13 @@ def exchange(root: Path, name: str, names: list[str], token: str, timeout_s: flo
     finally:
         for path in (own, seen):
             path.unlink(missing_ok=True)
+
+
+def _missing(root: Path, names: list[str], ending: str, token: str) -> list[str]:
+    """Return the machines whose file is not there or holds something else."""
+    there = {path.name for path in root.iterdir()}
+    paths = {one: root / f"{PREFIX}{one}{ending}" for one in names}
+    return [one for one, path in paths.items() if path.name not in there or _text(path) != token]
 
 
 def _write(path: Path, token: str) -> None:
