@@ -5,17 +5,21 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: image_release
-short_description: Find the deployment of images that a tag means
+short_description: Find the deployment of images that a tag means, or name a new one
 description:
   - C(previous) is the one before the latest that came to its end, C(id-) with six or more digits of an ID
-    the one that had this image. Any other name that was deployed before means what it meant then. A new
-    name, and O(moving_tag), mean what the sources make.
+    the one that had this image. Any other name means what it meant when it was deployed, and
+    O(moving_tag) what the sources make. Names that were never deployed are refused.
   - Runs on the controller.
 options:
   tag:
-    description: What is wanted.
+    description: What is wanted. One of this and O(name) is given.
     type: str
-    required: true
+    default: ""
+  name:
+    description: A name for what the sources make, a new one or that of the latest deployment.
+    type: str
+    default: ""
   moving_tag:
     description: The tag that always means what the sources make.
     type: str
@@ -44,7 +48,7 @@ tag:
   type: str
   returned: always
 asked:
-  description: The tag that was asked for.
+  description: The tag or name that was asked for.
   type: str
   returned: always
 images:
@@ -55,10 +59,11 @@ images:
 
 from typing import Any
 
-from miner_cluster.images.releases import choose
+from miner_cluster.images.releases import ReleaseError, assert_new, choose
 
 ARGUMENTS: dict[str, Any] = {
-    "tag": {"type": "str", "required": True},
+    "tag": {"type": "str", "default": ""},
+    "name": {"type": "str", "default": ""},
     "moving_tag": {"type": "str", "required": True},
     "deployments": {"type": "list", "elements": "list", "required": True},
 }
@@ -68,13 +73,21 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     """Return what the module returns.
 
     Raises:
-        ReleaseError: nothing is meant by the tag.
+        ReleaseError: nothing is meant by the tag, or something else by the name.
     """
     del check
-    found = choose(params["deployments"], params["tag"], moving_tag=params["moving_tag"])
+    tag, name = params["tag"], params["name"]
+    if bool(tag) == bool(name):
+        raise ReleaseError(
+            "give either image_tag, which finds a deployment, or image_name, which names a new one"
+        )
+    if name:
+        assert_new(params["deployments"], name)
+        return {"changed": False, "tag": name, "asked": name, "images": {}}
+    found = choose(params["deployments"], tag, moving_tag=params["moving_tag"])
     return {
         "changed": False,
-        "tag": found["tag"] if found else params["tag"],
-        "asked": params["tag"],
+        "tag": found["tag"] if found else tag,
+        "asked": tag,
         "images": found["images"] if found else {},
     }

@@ -41,10 +41,31 @@ def choose(histories: Sequence[Sequence[Deployment]], tag: str, *, moving_tag: s
     elif tag.startswith(BY_ID):
         found = _by_id(known, tag.removeprefix(BY_ID))
     else:
-        return next((past for past in reversed(known) if past["tag"] == tag), None)
+        found = next((past for past in reversed(known) if past["tag"] == tag), None)
     if found is None:
-        raise ReleaseError(f"image_tag: the machines know of no deployment {tag}; {_listing(known)}")
+        raise ReleaseError(
+            f"image_tag: the machines know of no deployment {tag}; {_listing(known)}. "
+            "What the sources make gets a name by image_name"
+        )
     return found
+
+
+def assert_new(histories: Sequence[Sequence[Deployment]], name: str) -> None:
+    """Refuse a name for what the sources make that means something else already.
+
+    The latest deployment may get its name again, as a run that was interrupted is repeated.
+
+    Raises:
+        ReleaseError: it does.
+    """
+    if name == PREVIOUS or name.startswith(BY_ID):
+        raise ReleaseError(f"image_name: {name} is no name, as image_tag={name} has a meaning of its own")
+    known = _merged(histories)
+    if any(past["tag"] == name for past in known[:-1]) and known[-1]["tag"] != name:
+        raise ReleaseError(
+            f"image_name: {name} was deployed before, and image_tag={name} deploys it; "
+            "give what the sources make another name"
+        )
 
 
 def _before(known: Sequence[Deployment]) -> Deployment | None:

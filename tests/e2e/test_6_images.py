@@ -43,7 +43,7 @@ def listening(lab: Lab, node: str) -> str:
 def test_another_image_is_deployed_and_taken_back(lab: Lab, another_model: Path) -> None:
     (first,) = running(lab)
     before = {node: listening(lab, node) for node in lab.nodes()}
-    lab.play("playbooks/image.yml", "-e", "image_tag=another").ok()
+    lab.play("playbooks/image.yml", "-e", "image_name=another").ok()
     (second,) = running(lab)
     assert second != first
     assert {node: listening(lab, node) for node in lab.nodes()} == before

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from miner_cluster.cluster import CHECKOUT
-from miner_cluster.images.releases import ReleaseError, choose
+from miner_cluster.images.releases import ReleaseError, assert_new, choose
 from module_utils.node_images.state import REMEMBERED, State, completed, remembered
+from tests.modules import load_module
 
 A, B, C = (f"sha256:{digit * 64}" for digit in "abc")
 
@@ -40,7 +41,26 @@ def test_going_back_twice_goes_forward_again() -> None:
 def test_a_name_means_what_it_meant_when_it_was_deployed() -> None:
     history = past(("v1", A), ("v2", B), ("lab", C))
     assert chosen("v1", history) == A
-    assert chosen("v3", history) is None
+
+
+def test_a_new_name_is_no_other_deployments() -> None:
+    history = past(("v1", A), ("lab", B))
+    assert_new([history], "v2")
+    assert_new([history[:1]], "v1")  # the run that gave it is repeated
+    assert_new([], "v1")
+    for name, why in (("v1", "was deployed before"), ("previous", "is no name"), ("id-aaaaaa", "is no name")):
+        with pytest.raises(ReleaseError, match=why):
+            assert_new([history], name)
+
+
+def test_a_deployment_is_either_found_or_named() -> None:
+    run = load_module("image_release").run
+    given = {"tag": "", "name": "", "moving_tag": "lab", "deployments": [past(("v1", A))]}
+    assert run(given | {"name": "v2"}, check=False)["images"] == {}
+    assert run(given | {"tag": "v1"}, check=False)["images"] == {"workers": A}
+    for both in ({}, {"name": "v2", "tag": "v1"}):
+        with pytest.raises(ReleaseError, match="give either"):
+            run(given | both, check=False)
 
 
 def test_the_moving_tag_means_the_sources() -> None:
@@ -51,7 +71,7 @@ def test_an_id_means_what_has_it() -> None:
     assert chosen("id-aaaaaa", past(("lab", A), ("lab", B))) == A
 
 
-@pytest.mark.parametrize("tag", ["previous", "id-cccccc"])
+@pytest.mark.parametrize("tag", ["previous", "id-cccccc", "v1"])
 def test_what_was_never_deployed_is_refused_with_what_was(tag: str) -> None:
     with pytest.raises(ReleaseError, match=rf"no deployment {tag}; known are lab of .* \(id-aaaaaaaaaaaa\)"):
         chosen(tag, past(("lab", A)))
