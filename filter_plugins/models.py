@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
@@ -21,14 +21,18 @@ def runs_models(cluster: Mapping[str, Any], variables: Mapping[str, Any]) -> boo
     return runs(alone, alone.nodes[name], has_gpu=_has_gpu(variables))
 
 
-def model_host(cluster: Mapping[str, Any], found: Mapping[str, Any]) -> str:
-    """Return the first machine that needs the image with models; empty where none does."""
+def model_host(
+    cluster: Mapping[str, Any], found: Mapping[str, Any], among: Collection[str] | None = None
+) -> str:
+    """Return the first machine, of these, that needs the image with models; empty where none does."""
     _require(cluster, "model_host")
     without_nodes = as_cluster(cluster, nodes=[])
     if not model_workers(without_nodes):
         return ""
     for name, node in cluster["nodes"].items():
-        if runs(without_nodes, as_node(node), has_gpu=_has_gpu(found.get(name))):
+        if (among is None or name in among) and runs(
+            without_nodes, as_node(node), has_gpu=_has_gpu(found.get(name))
+        ):
             return str(name)
     return ""
 

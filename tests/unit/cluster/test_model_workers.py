@@ -48,6 +48,12 @@ def test_only_machines_to_which_such_workers_come_need_the_image(
     assert model_host(cluster.plain(), found) == next(iter(machines), "")
 
 
+def test_one_is_found_among_those_that_answer(load: Load) -> None:
+    plain = load(GOOD.replace(GPU, "dedup: {schedule_on: all}")).plain()
+    assert model_host(plain, {}, ["two", "three"]) == "two"
+    assert model_host(plain, {}, ["three"]) == ""
+
+
 def test_what_the_configuration_says_of_a_gpu_counts(load: Load) -> None:
     text = GOOD.replace("role: worker, disk_limit_mb: 100000", "role: worker, gpu: true")
     text = text.replace("role: master, disk_limit_mb: 50000", "role: master, gpu: false")
