@@ -35,6 +35,8 @@ TELL_EVERY_S = 5.0
 LINES = 8
 #: after so long without a byte a machine counts as gone
 STALL_S = 60.0
+#: how long a machine may take to begin, with a look at what came before an interruption
+BEGIN_S = 120.0
 _TICK_S = 0.5
 _CHUNK = 1 << 16
 _PROGRAM = Path(__file__).parent / "peer.py"
@@ -81,6 +83,7 @@ class _Session:
     def __init__(self, machine: Machine, start: Mapping[str, Any], hear: Callable[[str, Any], None]) -> None:
         self.machine = machine
         self.port = 0
+        self.began_s = time.monotonic()
         marker = secrets.token_hex(8)
         words = [*machine.root, "/usr/bin/python3", "-c", _PROGRAM.read_text("utf-8"), marker]
         self._process = subprocess.Popen(  # noqa: S603 - our own program
@@ -238,6 +241,9 @@ class Spread:
         for name in self._under_way():
             if time.monotonic() - self._moved_s[name] > STALL_S:
                 self._lost(name, f"nothing moved for {STALL_S:.0f} s")
+        for name, session in list(self._sessions.items()):
+            if not self._schedule.joined(name) and time.monotonic() - session.began_s > BEGIN_S:
+                self._lost(name, f"it did not begin within {BEGIN_S:.0f} s")
         with suppress(queue.Empty):
             name, words = self._heard.get(timeout=_TICK_S)
             while True:

@@ -214,6 +214,18 @@ def test_a_machine_that_hangs_is_given_up(fleet: Fleet, monkeypatch: pytest.Monk
     assert fleet.has_all("well")
 
 
+def test_a_machine_that_never_begins_is_given_up_and_one_that_should_help_is_not_waited_for(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spread, "BEGIN_S", 1.0)
+    silent = ["sh", "-c", "exec sleep 60"]
+    hanging = fleet.machine("hanging", reach=silent)
+    helper = fleet.machine("helper", reach=silent, missing=frozenset(), holds=frozenset(fleet.blobs))
+    outcome = fleet.spread(hanging, helper, fleet.machine("well"))
+    assert outcome.problems == {"hanging": "it did not begin within 1 s"}
+    assert fleet.has_all("well")
+
+
 def test_a_blob_that_can_not_be_read_here_is_named(fleet: Fleet) -> None:
     @contextmanager
     def broken(name: str) -> Iterator[IO[bytes]]:
