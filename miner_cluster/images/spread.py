@@ -39,6 +39,8 @@ STALL_S = 60.0
 BEGIN_S = 120.0
 _TICK_S = 0.5
 _CHUNK = 1 << 16
+#: of what a machine says that is not understood
+_SHOWN = 100
 _PROGRAM = Path(__file__).parent / "peer.py"
 
 Open = Callable[[str], AbstractContextManager[IO[bytes]]]
@@ -143,12 +145,21 @@ class _Session:
         assert output is not None  # noqa: S101 - it is a pipe
         with output:
             for line in output:
-                if line.startswith(b"{"):
-                    hear(self.machine.name, json.loads(line))
+                if words := _words(line):
+                    hear(self.machine.name, words)
                 elif line.strip():
                     complaint = line.decode(errors="replace").strip()
         code = self._process.wait()
         hear(self.machine.name, {"said": "gone", "why": complaint or f"exit code {code}"})
+
+
+def _words(line: bytes) -> dict[str, Any] | None:
+    """Return what the program says; None for what others do: a shell's greeting, ssh, sudo."""
+    try:
+        words = json.loads(line)
+    except ValueError:
+        return None
+    return words if isinstance(words, dict) and "said" in words else None
 
 
 @dataclass(kw_only=True)
@@ -248,33 +259,43 @@ class Spread:
             name, words = self._heard.get(timeout=_TICK_S)
             while True:
                 if name in self._sessions:
-                    self._take_in(name, words)
+                    self._take_in_or_lose(name, words)
                 name, words = self._heard.get_nowait()
+
+    def _take_in_or_lose(self, name: str, words: dict[str, Any]) -> None:
+        """Take in what a machine says; one that talks nonsense harms itself only."""
+        try:
+            self._take_in(name, words)
+        except (KeyError, TypeError, ValueError):
+            if name in self._sessions:
+                self._lost(name, f"it says what makes no sense: {json.dumps(words)[:_SHOWN]}")
 
     def _take_in(self, name: str, words: dict[str, Any]) -> None:
         match words["said"]:
             case "ready":
                 self._ready(self._sessions[name], words)
             case "got":
-                self._part[name] = words["bytes"]
+                self._part[name] = int(words["bytes"])
                 self._moved_s[name] = time.monotonic()
             case "has":
-                self._has(name)
+                self._has(name, words["digest"])
             case "failed":
-                self._failed(name, words["why"])
+                self._failed(name, words["digest"], str(words["why"]))
             case "broken" | "gone":
-                self._lost(name, words["why"])
+                self._lost(name, str(words["why"]))
 
     def _ready(self, session: _Session, words: dict[str, Any]) -> None:
         machine = session.machine
-        session.port = words["port"]
+        if self._schedule.joined(machine.name):
+            raise ValueError("it began before")
+        session.port, free = int(words["port"]), int(words["free"])
         have = machine.missing.intersection(words["have"])
         self._done[machine.name] = sum(self.sizes[digest] for digest in have)
         left = self._total[machine.name] - self._done[machine.name]
-        if left > words["free"]:
+        if left > free:
             self._lost(
                 machine.name,
-                f"{megabytes(left)} are to come and {megabytes(words['free'])} free at {machine.directory}",
+                f"{megabytes(left)} are to come and {megabytes(free)} free at {machine.directory}",
             )
             return
         self._schedule.expect_no_more(machine.missing, machine.holds)
@@ -308,8 +329,15 @@ class Spread:
         except OSError as error:  # of the file: what the session says of itself is heard
             self._heard.put((transfer.target, {"said": "broken", "why": f"{transfer.digest}: {error}"}))
 
-    def _has(self, name: str) -> None:
+    def _asked(self, name: str, digest: str) -> Transfer:
+        """Return what a machine takes; an error where that is something else than it says."""
         transfer = self._schedule.under_way()[name]
+        if transfer.digest != digest:
+            raise ValueError(digest)
+        return transfer
+
+    def _has(self, name: str, digest: str) -> None:
+        transfer = self._asked(name, digest)
         self._schedule.arrived(name, time.monotonic() - self._began_s[name])
         self._part[name] = 0
         self._done[name] += transfer.size
@@ -318,8 +346,8 @@ class Spread:
         else:
             self._outcome.sent_bytes += transfer.size
 
-    def _failed(self, name: str, why: str) -> None:
-        transfer = self._schedule.under_way()[name]
+    def _failed(self, name: str, digest: str, why: str) -> None:
+        transfer = self._asked(name, digest)
         if not transfer.source:
             self._lost(name, f"from the controller {why}")
             return

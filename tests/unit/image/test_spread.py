@@ -226,6 +226,33 @@ def test_a_machine_that_never_begins_is_given_up_and_one_that_should_help_is_not
     assert fleet.has_all("well")
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"said": "has"},
+        {"said": "has", "digest": digest(b"nothing that was sent")},
+        {"said": "failed", "digest": digest(SMALL), "why": "unasked"},
+        {"said": "ready", "port": "none", "have": [], "free": 1},
+        {"said": "ready"},
+    ],
+)
+def test_a_machine_that_talks_nonsense_harms_itself_only(fleet: Fleet, said: dict[str, Any]) -> None:
+    liar = fleet.machine("liar", reach=["sh", "-c", f"echo '{json.dumps(said)}'; exec sleep 60"])
+    outcome = fleet.spread(liar, fleet.machine("well"))
+    assert list(outcome.problems) == ["liar"]
+    assert "makes no sense" in outcome.problems["liar"]
+    assert fleet.has_all("well")
+
+
+def test_a_greeting_before_the_program_speaks_is_passed_over(fleet: Fleet) -> None:
+    greeting = "echo '{motd} welcome'; echo 17; echo '{}'; "
+    ends = fleet.machine("ends", reach=["sh", "-c", f"{greeting} exit 1"])
+    talks = fleet.machine("talks", reach=["sh", "-c", f'{greeting} eval "$0"'])
+    outcome = fleet.spread(ends, talks)
+    assert list(outcome.problems) == ["ends"]
+    assert fleet.has_all("talks")
+
+
 def test_a_blob_that_can_not_be_read_here_is_named(fleet: Fleet) -> None:
     @contextmanager
     def broken(name: str) -> Iterator[IO[bytes]]:
