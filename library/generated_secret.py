@@ -10,7 +10,7 @@ description:
   - The first call writes random texts to the files, mode 0600; every later one returns them, also to another
     controller.
   - Use it with C(no_log). As a task that fails then says nothing, what is wrong is returned as C(problems),
-    for an C(assert) that follows.
+    for an C(assert) that follows; also a disk that is full or can't be read. Only O(state=absent) fails.
 options:
   secrets:
     description: The secrets.
@@ -227,6 +227,22 @@ def remove(path: Path) -> None:
         path.parent.rmdir()
 
 
+def told(secret: dict[str, Any], state: str, *, check: bool) -> dict[str, Any]:
+    """Return what :func:`one` does; where a file can't be read or written, that is the problem.
+
+    Raises:
+        OSError: a file can't be removed, which no C(no_log) hides.
+    """
+    try:
+        return one(secret, state, check=check)
+    except OSError as error:
+        if state == "absent":
+            raise
+        text = {"secret": ""} if state in {"present", "next"} else {}
+        problem = f"{error.filename or secret['path']}: {error.strerror}"
+        return {"changed": False, "problem": problem, **text}
+
+
 def one(secret: dict[str, Any], state: str, *, check: bool) -> dict[str, Any]:
     """Bring about the state of one secret; return whether that changes it, its text, and the problem.
 
@@ -274,7 +290,7 @@ def main() -> None:
     state, found = module.params["state"], {}
     try:
         for secret in module.params["secrets"]:
-            found[secret["name"]] = one(secret, state, check=bool(module.check_mode))
+            found[secret["name"]] = told(secret, state, check=bool(module.check_mode))
     except OSError as error:
         module.fail_json(msg=f"{error.filename}: {error.strerror}")
     module.exit_json(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -155,6 +156,30 @@ def test_check_mode_prepares_and_rotates_nothing(tmp_path: Path) -> None:
     generated.write(generated.following(path), "new")
     assert generated.rotate(path, check=True) == {"changed": True}
     assert generated.read(path) == "old"
+
+
+@pytest.mark.parametrize("state", ["present", "next", "kept", "rotated"])
+def test_a_disk_that_takes_nothing_is_told_as_what_no_log_does_not_hide(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    path = tmp_path / "password"
+    if state != "present":
+        path.write_text("old")
+    if state == "rotated":
+        generated.following(path).write_text("new")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(generated.os, "fsync", refuse)
+    monkeypatch.setattr(generated.Path, "rename", refuse)
+    secret = {"name": "postgres", "path": str(path), "value": "new"}
+    with patch_module_args({"secrets": [secret], "state": state}), pytest.raises(SystemExit):
+        generated.main()
+    said = json.loads(capsys.readouterr().out)
+    assert said["problems"] == {"postgres": f"{path}: No space left on device"}
+    assert not said["changed"]
+    assert said["secrets"] == ({"postgres": ""} if state in {"present", "next"} else {})
 
 
 def test_several_secrets_are_had_in_one_go_each_with_its_own_problem(
