@@ -82,7 +82,8 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
 
     waiting = Wait(Display().display)
     upgrade.wait_until_it_runs(node, params["version"], waiting, timeout_s=params["wait_s"], problem=problem)
-    return {"changed": upgrade.open_again(Api(kubeconfig), name)}
+    opened = upgrade.open_once_it_answers(lambda: Api(kubeconfig), name, waiting, timeout_s=params["wait_s"])
+    return {"changed": opened}
 
 
 def _server_problem(cluster: Cluster, kubeconfig: Path, name: str) -> str:

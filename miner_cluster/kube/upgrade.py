@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from miner_cluster.cluster import Cluster
 from miner_cluster.k3s_version import Running, minor, problems
-from miner_cluster.kube.api import Api, KubeError, Object
+from miner_cluster.kube.api import NOT_FOUND, Api, ApiError, KubeError, Object
 from miner_cluster.kube.draining import closed_for, lossy, movable, reopen
 from miner_cluster.kube.node_labels import trouble
 from miner_cluster.kube.prune import title
@@ -144,6 +144,21 @@ def wait_until_it_runs(
         waiting.again(str, lacks, poll_s=_POLL_S)
 
 
+def open_once_it_answers(connect: Callable[[], Api], name: str, waiting: Wait, *, timeout_s: float) -> bool:
+    """Open a node through an API that may be away for a moment; return whether an upgrade had closed it.
+
+    Raises:
+        KubeError: the API does not answer in time.
+    """
+    while True:
+        try:
+            return open_again(connect(), name)
+        except KubeError as error:
+            if waiting.waited_s > timeout_s:
+                raise
+            waiting.again(str, str(error), poll_s=_POLL_S)
+
+
 def open_again(api: Api, name: str) -> bool:
     """Let pods come to a node again where an upgrade has closed it; return whether it had."""
     node = api.call("GET", api.resource("v1", "Node").path(name=name))
@@ -176,7 +191,13 @@ def _lacks(node: Callable[[], Object], wanted: str, problem: Callable[[], str]) 
 def _workload_lacks(api: Api, workload: Object) -> str:
     meta = workload["metadata"]
     path = api.resource("apps/v1", workload["kind"]).path(meta["namespace"], meta["name"])
-    lacks = pending(api.call("GET", path) | {"kind": workload["kind"]})
+    try:
+        found = api.call("GET", path)
+    except ApiError as error:
+        if error.status != NOT_FOUND:
+            raise
+        return ""  # somebody has deleted it meanwhile
+    lacks = pending(found | {"kind": workload["kind"]})
     return f"{title(workload)}: {lacks}" if lacks else ""
 
 

@@ -16,6 +16,7 @@ from miner_cluster.kube.upgrade import (
     Turn,
     make_plan,
     open_again,
+    open_once_it_answers,
     refuse_losses,
     wait_until_all_is_back,
     wait_until_it_runs,
@@ -194,3 +195,28 @@ def test_what_was_complete_before_is_waited_for_and_nothing_else() -> None:
     api.objects[path]["status"]["availableReplicas"] = 0
     with pytest.raises(KubeError, match=r"after 5 s Deployment data-miner/fine: 0 of 1 pods ready"):
         wait_until_all_is_back(api, found, waiting(), timeout_s=5)
+    del api.objects[path]
+    wait_until_all_is_back(api, found, waiting(), timeout_s=5)
+
+
+def test_a_node_is_opened_once_the_api_answers_again() -> None:
+    api = FakeApi(node("one", closed="upgrade"))
+    answers: list[FakeApi | KubeError] = [KubeError("The API does not answer"), api]
+    seen = iter(answers)
+
+    def connect() -> FakeApi:
+        found = next(seen)
+        if isinstance(found, KubeError):
+            raise found
+        return found
+
+    assert open_once_it_answers(connect, "one", waiting(), timeout_s=60)
+    assert not api.objects["/api/v1/nodes/one"]["spec"].get("unschedulable")
+
+
+def test_a_node_stays_closed_where_the_api_does_not_answer_in_time() -> None:
+    def connect() -> FakeApi:
+        raise KubeError("The API does not answer")
+
+    with pytest.raises(KubeError, match="does not answer"):
+        open_once_it_answers(connect, "one", waiting(), timeout_s=5)
