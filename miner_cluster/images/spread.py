@@ -113,13 +113,13 @@ class _Session:
                 self._busy.release()
 
     def put(self, transfer: Transfer, file: IO[bytes], count: Callable[[int], None]) -> None:
-        """Send a blob."""
+        """Send a blob, as long as somebody takes it."""
         with self._busy:
             order = {"do": "put", "digest": transfer.digest, "size": transfer.size}
-            self._write(json.dumps(order).encode() + b"\n")
-            while chunk := file.read(_CHUNK):
+            taken = self._write(json.dumps(order).encode() + b"\n")
+            while taken and (chunk := file.read(_CHUNK)):
                 count(len(chunk))
-                self._write(chunk)
+                taken = self._write(chunk)
 
     def close(self) -> None:
         """End the program; first the process, as somebody may wait for it to take more."""
@@ -133,11 +133,14 @@ class _Session:
         assert self._process.stdin is not None  # noqa: S101 - it is a pipe
         return self._process.stdin
 
-    def _write(self, content: bytes) -> None:
-        """Write where somebody still reads; that nobody does is told by the end of the output."""
-        with suppress(OSError, ValueError):
+    def _write(self, content: bytes) -> bool:
+        """Write, and return whether somebody still reads; the end of the output tells that nobody does."""
+        try:
             self._stdin.write(content)
             self._stdin.flush()
+        except (OSError, ValueError):
+            return False
+        return True
 
     def _listen(self, hear: Callable[[str, Any], None]) -> None:
         complaint = ""

@@ -198,6 +198,21 @@ def test_the_cap_holds_for_all_machines_together(fleet: Fleet) -> None:
     assert time.monotonic() - started >= outcome.sent_bytes / 200_000 - 0.2
 
 
+def test_machines_that_died_take_nothing_of_the_cap(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    passed: list[int] = []
+
+    def wait(_: object, size: int) -> None:
+        passed.append(size)
+        time.sleep(0.01)
+
+    monkeypatch.setattr("miner_cluster.images.throttle.Throttle.wait", wait)
+    say = json.dumps({"said": "ready", "port": 1, "have": [], "free": 1 << 40})
+    dying = fleet.machine("dying", reach=["sh", "-c", f"echo '{say}'; sleep 0.2; exit 1"])
+    assert list(fleet.spread(dying, bytes_per_s=1e9).problems) == ["dying"]
+    time.sleep(1)
+    assert sum(passed) < len(BIG) // 2
+
+
 def test_a_machine_says_how_far_it_is(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spread, "TELL_EVERY_S", 0.2)
     fleet.blobs = {digest(SMALL * 50_000): SMALL * 50_000}
