@@ -11,6 +11,7 @@ description:
   - Sets labels that differ, and removes those that were set here earlier and are no longer wanted. Which
     these are is kept in the annotation C(data-miner/labels) of each node. Labels of others are left alone.
     Taints likewise, by the annotation C(data-miner/taints).
+  - Opens nodes (uncordon) that were closed here as they were to leave the cluster, and that are wanted again.
 options:
   kubeconfig:
     description: Path of the kubeconfig on the controller. Under check mode it may be missing.
@@ -52,6 +53,11 @@ tainted:
   type: list
   elements: str
   returned: always
+opened:
+  description: Names of the nodes that were to leave and take pods again.
+  type: list
+  elements: str
+  returned: always
 labelled:
   description: Names of the nodes whose labels were changed.
   type: list
@@ -64,8 +70,9 @@ from typing import Any
 
 from ansible.utils.display import Display
 
-from miner_cluster.kube import node_labels, node_taints
+from miner_cluster.kube import draining, node_labels, node_taints
 from miner_cluster.kube.api import Api
+from miner_cluster.kube.node_removal import LEAVING
 from miner_cluster.kube.waiting import Wait
 
 ARGUMENTS: dict[str, Any] = {
@@ -79,8 +86,8 @@ ARGUMENTS: dict[str, Any] = {
 
 def changes(
     params: dict[str, Any], *, check: bool
-) -> tuple[list[node_labels.Change], list[node_taints.Change]]:
-    """Label and taint the nodes, unless in check mode, and return the changes.
+) -> tuple[list[node_labels.Change], list[node_taints.Change], list[str]]:
+    """Label, taint and open the nodes, unless in check mode, and return the changes and whom it opened.
 
     Raises:
         KubeError: the API does not answer, or a node is missing or not Ready.
@@ -100,12 +107,15 @@ def changes(
         )
     to_label = [c for name, labels in wanted.items() if (c := node_labels.plan(nodes[name], labels))]
     to_taint = [t for name in wanted if (t := node_taints.plan(nodes[name], taints.get(name, [])))]
+    to_open = [name for name in wanted if draining.closed_for(nodes[name]) == LEAVING]
     if not check:
         for labelled in to_label:
             node_labels.apply(api, labelled)
         for tainted in to_taint:
             node_taints.apply(api, tainted, taints.get(tainted.node, []))
-    return to_label, to_taint
+        for name in to_open:
+            draining.reopen(api, nodes[name])
+    return to_label, to_taint, to_open
 
 
 def difference(what: str, node: str, before: list[str], after: list[str]) -> dict[str, str]:
@@ -117,11 +127,12 @@ def difference(what: str, node: str, before: list[str], after: list[str]) -> dic
 
 def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     """Return what the module returns."""
-    labelled, tainted = changes(params, check=check)
+    labelled, tainted, opened = changes(params, check=check)
     return {
-        "changed": bool(labelled or tainted),
+        "changed": bool(labelled or tainted or opened),
         "labelled": [change.node for change in labelled],
         "tainted": [change.node for change in tainted],
+        "opened": opened,
         "diff": [
             *(difference("labels", c.node, _lines(c.before), _lines(c.after)) for c in labelled),
             *(difference("taints", c.node, c.before, c.after) for c in tainted),

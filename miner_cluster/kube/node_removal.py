@@ -10,6 +10,9 @@ from miner_cluster.kube.node_labels import ANNOTATION
 from miner_cluster.kube.rollout import ready
 from miner_cluster.kube.waiting import Wait
 
+#: why nodes are closed
+LEAVING = "leaving"
+
 
 def gone(api: Api, wanted: Collection[str]) -> list[Object]:
     """Return our nodes that are not wanted, those that serve the API included."""
@@ -47,7 +50,7 @@ def drain(api: Api, node: Object, waiting: Wait, *, timeout_s: float, answers: b
     Raises:
         KubeError: pods do not go in time.
     """
-    close(api, node, "leaving")
+    close(api, node, LEAVING)
     if answers:
         empty(api, node["metadata"]["name"], waiting, timeout_s=timeout_s)
 
