@@ -109,6 +109,9 @@ class Peer:
         self.source = source
         self.heard_s = time.monotonic()
         self.voice = threading.Lock()
+        #: through which something is taken, and why that was given up
+        self.taking: socket.socket | None = None
+        self.given_up = ""
 
     def say(self, **words: Any) -> None:
         """Tell the controller."""
@@ -171,6 +174,7 @@ class Peer:
         try:
             with socket.create_connection((host, port), timeout=CONNECT_S) as connection:
                 connection.settimeout(STALL_S)
+                self.taking = connection
                 file = connection.makefile("rb")
                 nonce = file.read(NONCE_BYTES)
                 wish = {"digest": digest, "proof": proof(self.secret, nonce, digest)}
@@ -180,7 +184,15 @@ class Peer:
             why = str(error)
         except OSError as error:
             why = reason(error)
-        self.answer(digest, why)
+        self.taking = None
+        self.answer(digest, why and (self.given_up or why))
+
+    def give_up(self, why: str) -> None:
+        """End what is taken from another machine."""
+        self.given_up = why
+        if self.taking is not None:
+            with suppress(OSError):
+                self.taking.shutdown(socket.SHUT_RDWR)
 
     def teller(self, digest: str) -> Callable[[int], None]:
         """Return what tells the controller now and then how far a blob is."""
@@ -209,7 +221,10 @@ class Peer:
         if order["do"] == "put":
             why = self.staging.take(order["digest"], order["size"], self.read, lambda _: None)
             self.answer(order["digest"], why)
+        elif order["do"] == "give_up":
+            self.give_up(order["why"])
         elif order["do"] == "get":
+            self.given_up = ""
             start(self.guarded, self.get, order["digest"], order["size"], order["host"], order["port"])
 
     def guarded(self, task: Callable[..., None], *arguments: Any) -> None:

@@ -188,6 +188,8 @@ class Spread:
     _done: dict[str, int] = field(default_factory=dict)
     _total: dict[str, int] = field(default_factory=dict)
     _part: dict[str, int] = field(default_factory=dict)
+    #: machines that were told to give up what they take from another one
+    _giving_up: set[str] = field(default_factory=set)
     _outcome: Outcome = field(default_factory=Outcome)
 
     def __post_init__(self) -> None:
@@ -252,9 +254,9 @@ class Spread:
         """Wait for news, and take in all there are."""
         if os.getppid() != self._parent:
             raise SpreadError("the run has ended")
-        for name in self._under_way():
+        for name, transfer in self._under_way().items():
             if time.monotonic() - self._moved_s[name] > STALL_S:
-                self._lost(name, f"nothing moved for {STALL_S:.0f} s")
+                self._stalled(name, transfer)
         for name, session in list(self._sessions.items()):
             if not self._schedule.joined(name) and time.monotonic() - session.began_s > BEGIN_S:
                 self._lost(name, f"it did not begin within {BEGIN_S:.0f} s")
@@ -264,6 +266,16 @@ class Spread:
                 if name in self._sessions:
                     self._take_in_or_lose(name, words)
                 name, words = self._heard.get_nowait()
+
+    def _stalled(self, name: str, transfer: Transfer) -> None:
+        """Let a machine ask another one; give it up where the controller sends, or where it does not obey."""
+        why = f"nothing moved for {STALL_S:.0f} s"
+        if not transfer.source or name in self._giving_up:
+            self._lost(name, why)
+            return
+        self._giving_up.add(name)
+        self._moved_s[name] = time.monotonic()
+        self._sessions[name].order(do="give_up", why=why)
 
     def _take_in_or_lose(self, name: str, words: dict[str, Any]) -> None:
         """Take in what a machine says; one that talks nonsense harms itself only."""
@@ -308,6 +320,7 @@ class Spread:
         session = self._sessions[transfer.target]
         self._began_s[transfer.target] = self._moved_s[transfer.target] = time.monotonic()
         self._part[transfer.target] = 0
+        self._giving_up.discard(transfer.target)
         if transfer.source:
             giver = self._sessions[transfer.source]
             session.order(

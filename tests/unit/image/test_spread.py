@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -227,6 +227,41 @@ def test_a_machine_that_hangs_is_given_up(fleet: Fleet, monkeypatch: pytest.Monk
     outcome = fleet.spread(hanging, fleet.machine("well"))
     assert list(outcome.problems) == ["hanging"]
     assert fleet.has_all("well")
+
+
+def test_a_machine_that_hands_on_too_slowly_harms_nobody_else(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spread, "STALL_S", 1.0)
+    with trickling() as port:
+        say = json.dumps({"said": "ready", "port": port, "have": [], "free": 1 << 40})
+        reach = ["sh", "-c", f"echo '{say}'; exec sleep 60"]
+        slow = fleet.machine("slow", reach=reach, missing=frozenset(), holds=frozenset(fleet.blobs))
+        outcome = fleet.spread(slow, fleet.machine("innocent"))
+    assert outcome.problems == {}
+    assert fleet.has_all("innocent")
+    assert any("nothing from slow (nothing moved for 1 s)" in line for line in fleet.lines)
+
+
+@contextmanager
+def trickling() -> Iterator[int]:
+    """Return the port of one who sends a byte now and then."""
+
+    def serve(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            connection.sendall(bytes(16))
+            while True:
+                connection.sendall(b"x")
+                time.sleep(0.1)
+
+    def accept(listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, args=(listener,), daemon=True).start()
+        yield listener.getsockname()[1]
 
 
 def test_a_machine_that_never_begins_is_given_up_and_one_that_should_help_is_not_waited_for(
