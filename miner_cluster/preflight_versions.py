@@ -25,7 +25,9 @@ def version_troubles(
         Trouble(
             where=name,
             found=f"runs k3s {versions[name]}, and cluster.k3s_version is {cluster.k3s_version}",
-            remedy="ansible-playbook playbooks/upgrade.yml takes it there with all that runs on it",
+            remedy="ansible-playbook playbooks/upgrade.yml takes it there with all that runs on it"
+            # Agents may be older than servers. A server that differs is an upgrade that has not ended.
+            + ("" if name in cluster.servers else f"; --limit 'all,localhost,!{name}' lets it wait"),
         )
         for name, look in facts.items()
         if look["k3s_units"] and versions.get(name, cluster.k3s_version) != cluster.k3s_version

@@ -18,6 +18,12 @@ def test_a_machine_with_another_version_is_in_the_way_with_the_playbook_for_it(
     assert only.where == "lab-agent-1"
     assert only.found == f"runs k3s {OTHER}, and cluster.k3s_version is {cluster.k3s_version}"
     assert "ansible-playbook playbooks/upgrade.yml" in only.remedy
+    assert only.remedy.endswith("; --limit 'all,localhost,!lab-agent-1' lets it wait")
+
+
+def test_a_server_with_another_version_can_not_wait(cluster: Cluster, facts: Look) -> None:
+    (only,) = version_troubles(cluster, {"lab-server": facts(k3s_units=["k3s"])}, {"lab-server": OTHER})
+    assert "--limit" not in only.remedy
 
 
 def test_a_new_machine_under_a_name_that_the_cluster_knows_is_not(cluster: Cluster, facts: Look) -> None:
