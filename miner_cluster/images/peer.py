@@ -65,27 +65,47 @@ class Staging:
         return self.directory / digest.partition(":")[2]
 
     def take(self, digest: str, size: int, read: Callable[[int], bytes], tell: Callable[[int], None]) -> str:
-        """Read a blob to its end, and return what is wrong with it.
+        """Read a blob to its end, and return what is wrong with it. What is not whole does not stay.
 
         Raises:
             BrokenError: it can't be written.
         """
-        found = hashlib.sha256()
-        left = size
+        part = self.path(f"{digest}.part")
         try:
-            with self.path(f"{digest}.part").open("wb") as file:
-                while left and (chunk := read(min(left, CHUNK))):
-                    found.update(chunk)
-                    file.write(chunk)
-                    left -= len(chunk)
-                    tell(size - left)
-            if left:
-                return "it ended too early"
-            if f"sha256:{found.hexdigest()}" != digest:
-                return "its content is not what its digest says"
-            self.path(f"{digest}.part").rename(self.path(digest))
+            why = self._fill(part, digest, size, read, tell)
+            if not why:
+                part.rename(self.path(digest))
         except OSError as error:
             raise BrokenError(f"{self.directory}: {error.strerror}") from error
+        finally:
+            with suppress(OSError):  # it is whole, or never was there
+                part.unlink()
+        return why
+
+    def clear(self) -> None:
+        """Remove everything: this machine can't take part, perhaps because its disk is full of it."""
+        shutil.rmtree(str(self.directory), ignore_errors=True)
+
+    def _fill(
+        self,
+        part: Path,
+        digest: str,
+        size: int,
+        read: Callable[[int], bytes],
+        tell: Callable[[int], None],
+    ) -> str:
+        found = hashlib.sha256()
+        left = size
+        with part.open("wb") as file:
+            while left and (chunk := read(min(left, CHUNK))):
+                found.update(chunk)
+                file.write(chunk)
+                left -= len(chunk)
+                tell(size - left)
+        if left:
+            return "it ended too early"
+        if f"sha256:{found.hexdigest()}" != digest:
+            return "its content is not what its digest says"
         return ""
 
     def _is_whole(self, path: Path) -> bool:
@@ -232,6 +252,7 @@ class Peer:
         try:
             task(*arguments)
         except BrokenError as error:
+            self.staging.clear()
             self.say(said="broken", why=str(error))
             os._exit(1)
 

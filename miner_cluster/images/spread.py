@@ -39,6 +39,8 @@ STALL_S = 60.0
 BEGIN_S = 120.0
 _TICK_S = 0.5
 _CHUNK = 1 << 16
+#: how often what came lies there once it is imported, at the least: in containerd's store, and unpacked
+_IMPORTED = 2
 #: of what a machine says that is not understood
 _SHOWN = 100
 _PROGRAM = Path(__file__).parent / "peer.py"
@@ -307,10 +309,12 @@ class Spread:
         have = machine.missing.intersection(words["have"])
         self._done[machine.name] = sum(self.sizes[digest] for digest in have)
         left = self._total[machine.name] - self._done[machine.name]
-        if left > free:
+        needed = left + _IMPORTED * self._total[machine.name]
+        if needed > free:
             self._lost(
                 machine.name,
-                f"{megabytes(left)} are to come and {megabytes(free)} free at {machine.directory}",
+                f"{megabytes(left)} are to come, which with their import need {megabytes(needed)}, "
+                f"and {megabytes(free)} are free at {machine.directory}",
             )
             return
         self._schedule.expect_no_more(machine.missing, machine.holds)

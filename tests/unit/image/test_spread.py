@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -20,6 +21,7 @@ from typing import IO, Any
 import pytest
 
 from miner_cluster.images import spread
+from miner_cluster.images.peer import BrokenError, Staging
 from miner_cluster.images.schedule import DIRECT_BYTES
 from miner_cluster.images.spread import Machine, Outcome, Spread
 
@@ -171,6 +173,40 @@ def test_a_machine_without_room_is_named_and_the_others_go_on(fleet: Fleet) -> N
     assert list(outcome.problems) == ["broken"]
     assert "file" in outcome.problems["broken"]
     assert fleet.has_all("well")
+
+
+def test_a_machine_without_room_for_the_import_is_named_before_anything_comes(fleet: Fleet) -> None:
+    free = 3 * sum(map(len, fleet.blobs.values())) - 1
+    say = json.dumps({"said": "ready", "port": 1, "have": [], "free": free})
+    small = fleet.machine("small", reach=["sh", "-c", f"echo '{say}'; exec sleep 60"])
+    outcome = fleet.spread(small)
+    assert "with their import need" in outcome.problems["small"]
+    assert outcome.sent_bytes == 0
+
+
+def full(_: int) -> bytes:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_disk_that_ran_full_is_not_left_full(tmp_path: Path) -> None:
+    staging = Staging(str(tmp_path / "incoming"))
+    staging.begin([])
+    with pytest.raises(BrokenError, match="No space left"):
+        staging.take(digest(SMALL), len(SMALL), full, lambda _: None)
+    assert list(staging.directory.iterdir()) == []
+    assert staging.take(digest(SMALL), len(SMALL), lambda _: b"", lambda _: None)
+    assert list(staging.directory.iterdir()) == []
+
+
+def test_a_machine_that_can_not_take_part_keeps_nothing_that_came(tmp_path: Path) -> None:
+    with Alone(tmp_path / "in") as alone:
+        alone.put(SMALL)
+        (tmp_path / "in" / f"{'0' * 64}.part").mkdir()  # can't be written
+        order = {"do": "put", "digest": f"sha256:{'0' * 64}", "size": 1}
+        alone.stdin.write(json.dumps(order).encode() + b"\nx")
+        alone.stdin.flush()
+        assert alone.hear()["said"] == "broken"
+    assert not (tmp_path / "in").exists()
 
 
 def test_a_machine_that_can_not_be_reached_is_named(fleet: Fleet) -> None:
