@@ -117,7 +117,8 @@ def write_layout(stream: IO[bytes], manifests: dict[str, Descriptor], blobs: Pat
         for name, value in (("oci-layout", {"imageLayoutVersion": "1.0.0"}), ("index.json", index)):
             content = json.dumps(value).encode()
             _add(archive, name, io.BytesIO(content), len(content))
-        for path in sorted(blobs.iterdir()):
+        # Nothing came where only the name of an image was missing.
+        for path in sorted(blobs.iterdir()) if blobs.is_dir() else []:
             with path.open("rb") as file:
                 _add(archive, f"blobs/sha256/{path.name}", file, path.stat().st_size)
 

@@ -59,6 +59,15 @@ def test_an_import_names_the_images_in_full_and_holds_what_came(tmp_path: Path) 
     assert entry["digest"] == image.manifest["digest"]
 
 
+def test_an_import_gives_a_name_to_an_image_of_which_all_is_there(tmp_path: Path) -> None:
+    layout(tmp_path / "a", b"base")
+    stream = io.BytesIO()
+    write_layout(stream, {"docker.io/library/a:1": read_image(tmp_path / "a").manifest}, tmp_path / "nothing")
+    stream.seek(0)
+    with tarfile.open(fileobj=stream) as tar:
+        assert set(tar.getnames()) == {MARKER, INDEX}
+
+
 @pytest.mark.parametrize("content", [b"", b"no archive"])
 def test_a_damaged_archive_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.tar"
