@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ INDEX = "index.json"
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 LAYOUT = {"imageLayoutVersion": "1.0.0"}
 Descriptor = dict[str, Any]
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +70,13 @@ def open_blob(image: OciImage, digest: str) -> Iterator[IO[bytes]]:
 
 
 def blob_name(digest: str) -> str:
-    """Return the path of a blob in a layout."""
+    """Return the path of a blob in a layout.
+
+    Raises:
+        ValueError: a digest would lead elsewhere, as only our own lead to files here and on machines.
+    """
+    if not _DIGEST.fullmatch(str(digest)):
+        raise ValueError(f"{digest!r} is no SHA-256")
     return f"blobs/{digest.replace(':', '/', 1)}"
 
 
@@ -89,6 +97,8 @@ def _image(path: Path, read: Callable[[str], bytes]) -> OciImage:
     entry = manifests[0]
     manifest = json.loads(read(blob_name(entry["digest"])))
     parts = [entry, manifest["config"], *manifest["layers"]]
+    for part in parts:
+        blob_name(part["digest"])
     return OciImage(
         path=path,
         manifest={key: entry[key] for key in ("mediaType", "digest", "size")},

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from miner_cluster.artifacts.recipe import ArtifactError
-from miner_cluster.images.layout import INDEX, MARKER, all_blobs, digest_of, read_image
+from miner_cluster.images.layout import INDEX, MARKER, all_blobs, blob_name, digest_of, read_image
 from module_utils.node_images.containerd import write_layout
 from tests.unit.image.layouts import layout
 
@@ -66,6 +66,18 @@ def test_an_import_gives_a_name_to_an_image_of_which_all_is_there(tmp_path: Path
     stream.seek(0)
     with tarfile.open(fileobj=stream) as tar:
         assert set(tar.getnames()) == {MARKER, INDEX}
+
+
+@pytest.mark.parametrize("digest", ["sha256:../../../etc/cron.d/x", "sha256:aa", "sha512:" + "a" * 64, 7])
+def test_a_digest_that_would_lead_elsewhere_is_refused(tmp_path: Path, digest: object) -> None:
+    layout(tmp_path / "a", b"base")
+    index = json.loads((tmp_path / "a" / INDEX).read_bytes())
+    manifest = tmp_path / "a" / blob_name(index["manifests"][0]["digest"])
+    content = json.loads(manifest.read_bytes())
+    content["layers"][0]["digest"] = digest
+    manifest.write_text(json.dumps(content))
+    with pytest.raises(ArtifactError, match="holds no OCI image"):
+        read_image(tmp_path / "a")
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive"])
