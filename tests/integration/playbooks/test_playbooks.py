@@ -36,6 +36,16 @@ def test_machines_that_are_away_are_named_together_with_what_to_do(play: Play) -
     assert "TASK [k3s" not in run.output
 
 
+@pytest.mark.parametrize("part", ["k3s", "nvidia"])
+def test_a_part_that_needs_what_preflight_sees_does_nothing_without_it(play: Play, part: str) -> None:
+    run = play(f"playbooks/{part}.yml")
+    assert run.code == 2
+    assert "Nothing was done. What " in run.output
+    assert f"run: ansible-playbook site.yml --tags {part}" in " ".join(run.output.split())
+    assert f"TASK [{part} :" not in run.output
+    assert "TASK [common :" not in run.output
+
+
 def test_programs_get_the_report_also_when_something_is_in_the_way(play: Play, tmp_path: Path) -> None:
     file = tmp_path / "report.json"
     assert play("playbooks/preflight.yml", "-e", f"report_file={file}").code == 2
