@@ -56,7 +56,7 @@ COPY --from=local-models / /opt/models
 RUN chmod -R u=rwX,go=rX /opt/models
 
 FROM runtime AS runtime-with-models
-COPY image/models.lock image/torch.lock /build/
+COPY --chmod=0644 image/models.lock image/torch.lock /build/
 # pip leaves alone what the first image has. The base's own packages become visible, for a PyTorch among them.
 RUN --mount=type=secret,id=ca,target=/run/secrets/ca.crt \
     --mount=type=secret,id=pip,target=/run/secrets/pip.conf \

@@ -82,3 +82,15 @@ def test_the_bases_id_counts_and_not_its_name(checkout: Path) -> None:
     one, two = (BaseImage(reference=name, image_id="sha256:" + "a" * 64) for name in ("b:1", "b:2"))
     keys = {worker_image(checkout, base, {}, target="workers").key for base in (one, two)}
     assert len(keys) == 1
+
+
+def test_no_layer_has_the_modes_of_the_checkout() -> None:
+    """The umask under which it was cloned would decide about the image's ID, and is in no digest."""
+    text = (CHECKOUT / "Dockerfile").read_text("utf-8")
+    stages = {stage.split(" AS ")[1].split()[0]: stage for stage in text.split("\nFROM ")[1:]}
+    for name, stage in stages.items():
+        from_checkout = [
+            line for line in stage.splitlines() if line.startswith("COPY ") and "--from=" not in line
+        ]
+        passed_on_in_part = f"COPY --from={name} " in text and f"FROM {name} " not in text
+        assert passed_on_in_part or all("--chmod=" in line for line in from_checkout), name
