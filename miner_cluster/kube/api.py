@@ -15,6 +15,7 @@ import tempfile
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -240,6 +241,10 @@ def _refusal(status: int, data: bytes) -> ApiError:
     """The error that an answer of the API describes."""
     try:
         body = json.loads(data)
-        return ApiError(status, body.get("reason", ""), body.get("message", f"HTTP {status}"))
+        message = body.get("message", f"HTTP {status}")
+        if status == HTTPStatus.TOO_MANY_REQUESTS:  # which budget it is, stands in the causes only
+            causes = (body.get("details") or {}).get("causes") or []
+            message = " ".join([message, *(cause.get("message", "") for cause in causes)])
+        return ApiError(status, body.get("reason", ""), message)
     except (ValueError, AttributeError):
         return ApiError(status, "", f"HTTP {status}: {data[:300].decode(errors='replace').strip()}")

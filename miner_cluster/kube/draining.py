@@ -11,6 +11,7 @@ from http import HTTPStatus
 
 from miner_cluster.kube.api import NOT_FOUND, Api, ApiError, KubeError, Object
 from miner_cluster.kube.node_labels import MERGE_PATCH
+from miner_cluster.kube.placement import waits_for
 from miner_cluster.kube.prune import PHASE_LABEL, ours
 from miner_cluster.kube.waiting import Wait
 
@@ -51,12 +52,14 @@ def empty(api: Api, name: str, waiting: Wait, *, timeout_s: float) -> None:
         KubeError: pods do not go in time.
     """
     while pods := movable(api.list("v1", "Pod", fieldSelector=f"spec.nodeName={name}")):
-        for pod in _next(pods):
-            _evict(api, pod)
+        refusals = {title(pod): _evict(api, pod) for pod in _next(pods)}
         if waiting.waited_s > timeout_s:
-            names = ", ".join(title(pod) for pod in pods)
+            stayed = [
+                (one := title(pod)) + (f" ({refusals[one]})" if refusals.get(one) else "") for pod in pods
+            ]
             raise KubeError(
-                f"{name} can't be drained: {names} did not go in {timeout_s:.0f} s; run this again"
+                f"{name} can't be drained: {', '.join(stayed)} did not go in {timeout_s:.0f} s; "
+                "run this again"
             )
         waiting.again(_not_gone, name, pods, poll_s=POLL_S)
 
@@ -127,11 +130,11 @@ def _last(pod: Object) -> bool:
     return ours(pod) and pod["metadata"]["labels"].get(PHASE_LABEL) == _LAST
 
 
-def _evict(api: Api, pod: Object) -> None:
-    """Ask for a pod to go; a budget may ask to wait, and then the next round asks again."""
+def _evict(api: Api, pod: Object) -> str:
+    """Ask for a pod to go; return why a budget asks to wait, after which the next round asks again."""
     meta = pod["metadata"]
     if meta.get("deletionTimestamp"):
-        return
+        return "it is ending"
     body = {
         "apiVersion": "policy/v1",
         "kind": "Eviction",
@@ -142,17 +145,19 @@ def _evict(api: Api, pod: Object) -> None:
         api.call("POST", f"{path}/eviction", body)
     except ApiError as error:
         if error.status == HTTPStatus.TOO_MANY_REQUESTS:
-            if _in_vain(api, pod):
-                api.call("DELETE", path)
+            if not _in_vain(api, pod):
+                return str(error)
+            api.call("DELETE", path)
         elif error.status != NOT_FOUND:
             raise
+    return ""
 
 
 def _in_vain(api: Api, pod: Object) -> bool:
     """Whether a budget of ours waits for a pod that can't be placed while this node is closed.
 
     Where a worker may run on this node only, a budget that lets one pod go at a time would never let the
-    second one go. Budgets of others are always kept.
+    second one go. One that waits for room anywhere is no such reason, and budgets of others are always kept.
     """
     namespace = pod["metadata"]["namespace"]
     budgets = [
@@ -163,10 +168,13 @@ def _in_vain(api: Api, pod: Object) -> bool:
     if not budgets or not all(map(ours, budgets)):
         return False
     owners = {owner["uid"] for owner in _owners(pod)}
-    return any(
-        owners & {owner["uid"] for owner in _owners(other)} and _unplaceable(other)
+    waiting = [
+        other
         for other in api.list("v1", "Pod", namespace)
-    )
+        if owners & {owner["uid"] for owner in _owners(other)} and _unplaceable(other)
+    ]
+    nodes = api.list("v1", "Node") if waiting else []
+    return any(waits_for(other, pod["spec"]["nodeName"], nodes) for other in waiting)
 
 
 def _matches(selector: Mapping[str, Mapping[str, str]], labels: Mapping[str, str]) -> bool:

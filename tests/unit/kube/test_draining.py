@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from miner_cluster.kube.api import ApiError, KubeError, Object
+from miner_cluster.kube.api import ApiError, KubeError, Object, _refusal
 from miner_cluster.kube.draining import CLOSED_FOR, close, closed_for, empty, lossy, movable, reopen
 from miner_cluster.kube.waiting import Wait
 from tests.unit.kube.conftest import obj
@@ -99,20 +99,36 @@ def extracts(*, uid: str = "1") -> list[Object]:
     return [there, waits]
 
 
+def box(name: str, *, closed: bool = False, ready: bool = True, **labels: str) -> Object:
+    made = obj("Node", name, None, status={"conditions": [{"type": "Ready", "status": str(ready)}]})
+    made["spec"] = {"unschedulable": True} if closed else {}
+    made["metadata"]["labels"] = labels
+    return made
+
+
 def test_a_budget_of_ours_gives_way_where_its_other_pod_waits_for_this_node() -> None:
-    api = Cluster(budget(), *extracts(), refuses=frozenset({"there"}))
+    there, waits = extracts()
+    waits["spec"] = {"nodeSelector": {"videos": "yes"}}
+    nodes = [box("box2", closed=True, videos="yes"), box("box3")]
+    api = Cluster(budget(), there, waits, *nodes, refuses=frozenset({"there"}))
     empty(api, "box2", waiting(), timeout_s=30)
     assert api.went == ["there"]
 
 
 @pytest.mark.parametrize(
     "objects",
-    [[budget(mine=False), *extracts()], [budget(), *extracts(uid="2")], [budget(), extracts()[0]]],
-    ids=["somebody else's budget", "another workload waits", "nobody waits"],
+    [
+        [budget(mine=False), *extracts()],
+        [budget(), *extracts(uid="2")],
+        [budget(), extracts()[0]],
+        [budget(), *extracts(), box("box3")],
+    ],
+    ids=["somebody else's budget", "another workload waits", "nobody waits", "it waits for memory anywhere"],
 )
-def test_other_budgets_are_kept(objects: list[Object]) -> None:
-    api = Cluster(*objects, refuses=frozenset({"there"}))
-    with pytest.raises(KubeError, match=r"box2 can't be drained: data-miner/there did not go in 5 s"):
+def test_other_budgets_are_kept_and_said(objects: list[Object]) -> None:
+    api = Cluster(*objects, box("box2", closed=True), refuses=frozenset({"there"}))
+    message = r"box2 can't be drained: data-miner/there \(the budget does not allow it\) did not go in 5 s"
+    with pytest.raises(KubeError, match=message):
         empty(api, "box2", waiting(), timeout_s=5)
     assert api.went == []
 
@@ -143,3 +159,10 @@ def test_pods_of_others_that_would_lose_something_are_named() -> None:
         "theirs/alone": "nothing makes it anew elsewhere",
         "theirs/scratch": "it has data in an emptyDir",
     }
+
+
+def test_a_refused_eviction_names_the_budget() -> None:
+    causes = [{"reason": "DisruptionBudget", "message": "The disruption budget extract needs 1 healthy pods"}]
+    body = {"message": "Cannot evict pod.", "reason": "TooManyRequests", "details": {"causes": causes}}
+    error = _refusal(429, json.dumps(body).encode())
+    assert str(error) == "Cannot evict pod. The disruption budget extract needs 1 healthy pods"

@@ -88,7 +88,10 @@ def test_a_budget_is_asked_again() -> None:
 def test_a_pod_that_does_not_go_is_named_and_the_node_stays() -> None:
     api = Cluster(node("box2"), pod("worker"))
     api.refused = 1000
-    with pytest.raises(KubeError, match=r"box2 can't be drained: data-miner/worker did not go in 5 s"):
+    with pytest.raises(
+        KubeError,
+        match=r"box2 can't be drained: data-miner/worker \(the budget does not allow it\) did not go in 5 s",
+    ):
         drain(api, node("box2"), waiting(), timeout_s=5, answers=True)
     assert names(api, "Node") == {"box2"}
 
