@@ -11,7 +11,8 @@ description:
     get it, servers first. Nodes that have it already are left out, so a plan made again goes on where an
     upgrade stopped.
   - Fails with all reasons where Kubernetes does not allow the step, and where pods of others would lose
-    something. Changes nothing.
+    something. Of an upgrade that has begun, also where workloads of ours are not complete between two nodes.
+    Changes nothing.
 options:
   cluster:
     description: The variable C(cluster) of the inventory.
@@ -34,6 +35,14 @@ options:
       Whether pods of others may lose data in an emptyDir, or themselves where nothing makes them anew.
     type: bool
     default: false
+  incomplete:
+    description: Whether an upgrade that has begun goes on while workloads of ours are not complete.
+    type: bool
+    default: false
+  wait_s:
+    description: Seconds within which they must be. Check mode does not wait.
+    type: int
+    default: 600
 attributes:
   check_mode: {support: full}
 author: [data-miner]
@@ -79,22 +88,27 @@ absent:
 from pathlib import Path
 from typing import Any
 
+from ansible.utils.display import Display
+
 from miner_cluster.cluster import as_cluster
 from miner_cluster.kube.api import Api
-from miner_cluster.kube.upgrade import make_plan, refuse_losses
+from miner_cluster.kube.upgrade import make_plan, refuse_incomplete, refuse_losses
+from miner_cluster.kube.waiting import Wait
 
 ARGUMENTS: dict[str, Any] = {
     "cluster": {"type": "dict", "required": True},
     "hosts": {"type": "list", "elements": "str", "required": True},
     "drain": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
     "force": {"type": "bool", "default": False},
+    "incomplete": {"type": "bool", "default": False},
+    "wait_s": {"type": "int", "default": 600},
 }
 _DRAIN = {"auto": None, "always": True, "never": False}
 #: where k3s keeps its own pods, which its controllers make anew
 _SYSTEM = "kube-system"
 
 
-def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:  # noqa: ARG001 - it only looks
+def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     """Return what the module returns.
 
     Raises:
@@ -106,6 +120,10 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:  # noqa: ARG0
     if not params["force"]:
         ours = (cluster.namespace, cluster.seaweedfs.namespace, _SYSTEM)
         refuse_losses(plan, api.list("v1", "Pod"), ours)
+    if plan.goes_on and not params["incomplete"]:
+        waiting = Wait(Display().display)
+        namespaces = (cluster.namespace, cluster.seaweedfs.namespace)
+        refuse_incomplete(api, namespaces, waiting, timeout_s=0 if check else params["wait_s"])
     return {
         "changed": False,
         "nodes": {turn.name: {"before": turn.before, "drain": turn.drain} for turn in plan.turns},

@@ -38,11 +38,13 @@ class Plan:
         turns: the nodes in their order, servers first.
         reopen: nodes that have the version already, and that an interrupted upgrade left closed.
         absent: nodes of the configuration that are not in the cluster yet.
+        goes_on: whether it has begun and stopped between two nodes, none of which is closed.
     """
 
     turns: tuple[Turn, ...]
     reopen: tuple[str, ...]
     absent: tuple[str, ...]
+    goes_on: bool = False
 
 
 def make_plan(
@@ -87,6 +89,9 @@ def make_plan(
             if one.name in within and one.name not in coming and closed_for(found[one.name]) == REASON
         ),
         absent=tuple(name for name in cluster.nodes if name not in found),
+        goes_on=bool(turns)
+        and any(one.version == wanted for one in running)
+        and not any(closed_for(found[one.name]) == REASON for one in running),
     )
 
 
@@ -104,6 +109,27 @@ def refuse_losses(plan: Plan, pods: Iterable[Object], namespaces: Sequence[str])
             f"Nothing was done. Pods of others would not survive that their nodes are drained: {listed}. "
             "Remove them, or let them go with -e upgrade_force=true"
         )
+
+
+def refuse_incomplete(api: Api, namespaces: Sequence[str], waiting: Wait, *, timeout_s: float) -> None:
+    """Check that workloads have the pods they want: an upgrade may have stopped for what they lack.
+
+    Raises:
+        KubeError: one has not in time; with all of them.
+    """
+    workloads = [
+        {"apiVersion": "apps/v1", "kind": kind, "metadata": _reference(workload)}
+        for kind in _KINDS
+        for workload in api.list("apps/v1", kind)
+        if workload["metadata"]["namespace"] in namespaces
+    ]
+    try:
+        wait_until_all_is_back(api, workloads, waiting, timeout_s=timeout_s)
+    except KubeError as error:
+        raise KubeError(
+            f"Nothing was done. The upgrade has begun, and {error}. Mend that first, or go on all the same "
+            "with -e upgrade_incomplete=true"
+        ) from error
 
 
 def version(node: Object) -> str:

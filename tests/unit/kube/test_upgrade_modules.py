@@ -119,3 +119,20 @@ def test_pods_of_others_that_would_lose_something_stop_it_unless_they_may_go(run
         run("k3s_upgrade_plan", hosts=["one", "two"])
     assert run("k3s_upgrade_plan", hosts=["one", "two"], force=True)["agents"] == ["two"]
     assert run("k3s_upgrade_plan", hosts=["one", "two"], drain="never")["agents"] == ["two"]
+
+
+def test_an_upgrade_does_not_pass_over_what_it_stopped_for(run: Run) -> None:
+    run.api.objects["/api/v1/nodes/one"] = node("one", NEW)
+    assert run("k3s_upgrade_plan", hosts=["one", "two"], wait_s=0)["agents"] == ["two"]
+    path = "/apis/apps/v1/namespaces/data-miner/deployments/fine"
+    run.api.objects[path]["status"]["availableReplicas"] = 0
+    with pytest.raises(KubeError, match=r"fine: 0 of 1 pods ready\. .*-e upgrade_incomplete=true"):
+        run("k3s_upgrade_plan", hosts=["one", "two"], wait_s=0)
+    assert run("k3s_upgrade_plan", hosts=["one", "two"], incomplete=True)["agents"] == ["two"]
+
+
+def test_an_upgrade_that_was_killed_at_a_closed_node_goes_on_there(run: Run) -> None:
+    run.api.objects["/api/v1/nodes/one"] = node("one", NEW)
+    run.api.objects[NODE] = node("two", closed="upgrade")
+    run.api.objects["/apis/apps/v1/namespaces/data-miner/deployments/fine"]["status"] = {}
+    assert run("k3s_upgrade_plan", hosts=["one", "two"], wait_s=0)["agents"] == ["two"]
