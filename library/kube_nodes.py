@@ -25,6 +25,12 @@ options:
     description: By node, its taints, each as C(key=value:effect). Of a node that is left out, ours go.
     type: dict
     default: {}
+  evict:
+    description:
+      - Whether taints that end pods (C(NoExecute)) are set too. When not, those that a node has already
+        stay, and a node that was never labelled here, on which nothing of ours runs, gets all of them.
+    type: bool
+    default: true
   left_out:
     description: Names of nodes whose machines are away, which are neither waited for nor changed.
     type: list
@@ -79,6 +85,7 @@ ARGUMENTS: dict[str, Any] = {
     "kubeconfig": {"type": "path", "required": True},
     "labels": {"type": "dict", "required": True},
     "taints": {"type": "dict", "default": {}},
+    "evict": {"type": "bool", "default": True},
     "left_out": {"type": "list", "elements": "str", "default": []},
     "wait_s": {"type": "int", "default": 120},
 }
@@ -106,6 +113,8 @@ def changes(
             api, list(wanted), wait_s=0 if check else params["wait_s"], waiting=Wait(Display().display)
         )
     to_label = [c for name, labels in wanted.items() if (c := node_labels.plan(nodes[name], labels))]
+    if not params["evict"]:
+        taints = {name: node_taints.gentle(nodes[name], taints.get(name, [])) for name in wanted}
     to_taint = [t for name in wanted if (t := node_taints.plan(nodes[name], taints.get(name, [])))]
     to_open = [name for name in wanted if draining.closed_for(nodes[name]) == LEAVING]
     if not check:

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from miner_cluster.kube.api import Api, ApiError, Object
+from miner_cluster.kube.node_labels import ANNOTATION as LABELS
 from miner_cluster.kube.node_labels import MERGE_PATCH, owned_labels
 from miner_cluster.taints import Taint, parse
 
 #: names, as JSON, the taints that were set here, each as KEY:EFFECT, so that they can be removed again
 ANNOTATION = "data-miner/taints"
+#: the effect that ends pods which run already
+_EVICTS = "NoExecute"
 _CONFLICT, _TRIES = 409, 5
 
 
@@ -50,6 +53,17 @@ def plan(node: Object, wanted: Sequence[str]) -> Change | None:
         before=[words(taint) for taint in present],
         version=meta.get("resourceVersion", ""),
     )
+
+
+def gentle(node: Object, wanted: Sequence[str]) -> list[str]:
+    """Return the taints that end no pods on a node: without those that it would get and that evict.
+
+    A node that was never labelled here is new, and may get all.
+    """
+    if LABELS not in (node["metadata"].get("annotations") or {}):
+        return list(wanted)
+    present = {words(taint) for taint in node.get("spec", {}).get("taints") or []}
+    return [text for text in wanted if parse(text).effect != _EVICTS or words(_object(text)) in present]
 
 
 def words(taint: Object) -> str:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from miner_cluster.kube.api import Api, ApiError
-from miner_cluster.kube.node_taints import ANNOTATION, apply, plan, words
+from miner_cluster.kube.node_taints import ANNOTATION, apply, gentle, plan, words
 
 TAINTS = st.dictionaries(
     st.tuples(st.sampled_from(["dedicated", "zone"]), st.sampled_from(["NoSchedule", "NoExecute"])),
@@ -64,6 +64,27 @@ def test_what_kubernetes_sets_by_itself_stays() -> None:
 
 def test_a_node_without_any_asks_for_nothing() -> None:
     assert plan({"metadata": {"name": "n1"}}, []) is None
+
+
+EVICTING, KEEPING_AWAY = "dedicated=db:NoExecute", "zone=a:NoSchedule"
+
+
+def labelled(taints: list[str]) -> dict[str, Any]:
+    """A node that has been in the cluster for long, with taints of ours."""
+    old = patched(node([]), taints)
+    old["metadata"]["annotations"]["data-miner/labels"] = "[]"
+    return old
+
+
+def test_what_runs_is_not_evicted_before_it_may_tolerate_that() -> None:
+    assert gentle(labelled([]), [EVICTING, KEEPING_AWAY]) == [KEEPING_AWAY]
+    assert gentle(labelled(["dedicated=other:NoExecute"]), [EVICTING]) == []
+
+
+def test_taints_that_evict_stay_where_they_are_and_come_to_new_nodes_at_once() -> None:
+    assert gentle(labelled([EVICTING]), [EVICTING, KEEPING_AWAY]) == [EVICTING, KEEPING_AWAY]
+    assert gentle(node([]), [EVICTING]) == [EVICTING]
+    assert gentle({"metadata": {"name": "n1"}}, [EVICTING]) == [EVICTING]
 
 
 class Changing(Api):

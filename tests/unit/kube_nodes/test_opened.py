@@ -27,7 +27,7 @@ def run(api: FakeApi, monkeypatch: pytest.MonkeyPatch, path: Path, *, check: boo
     kubeconfig = path / "kubeconfig"
     kubeconfig.touch()
     params = {"kubeconfig": str(kubeconfig), "labels": {name: {} for name in ALL}}
-    defaults = {"taints": {}, "left_out": [], "wait_s": 0}
+    defaults = {"taints": {}, "evict": True, "left_out": [], "wait_s": 0}
     found: dict[str, Any] = loaded.run(params | defaults, check=check)
     return found
 
