@@ -16,7 +16,7 @@ import pytest
 from miner_cluster.artifacts.store import Store
 from tests.unit.artifacts.making import COUNTING, HANGING, file_recipe, shell_recipe
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 @contextmanager
