@@ -13,16 +13,8 @@ from tests.integration.playbooks.conftest import Play
 #: change nothing of a cluster
 LOOKING = {"support", "preflight", "status", "verify", "credentials", "render", "lab", "backup_schedule"}
 #: only ever parts of others, which have the lock by then, or change nothing
-PARTS = {
-    "lock",
-    "artifacts",
-    "artifacts_find",
-    "image_ids",
-    "as_wanted",
-    "kept_secrets",
-    "left_out",
-    "nvidia_report",
-}
+PARTS = {"lock", "artifacts", "artifacts_find", "as_wanted", "kept_secrets", "left_out", "nvidia_report"}
+PARTS |= {"image_ids", "image_everywhere", "image_done"}
 CHANGING = sorted(
     str(path.relative_to(CHECKOUT))
     for path in [*CHECKOUT.glob("*.yml"), *CHECKOUT.glob("playbooks/*.yml")]
