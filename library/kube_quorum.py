@@ -11,7 +11,8 @@ description:
     address, whether it is well, and says why another one must not be restarted now.
   - A server of O(forget) that is not well is deleted from the API, by which k3s takes its vote; refused, with
     the numbers, where too few others are well.
-  - Where no server answers there is nothing to keep, and nothing is held or taken.
+  - Where no server answers there is nothing to keep, and nothing is held or taken; a warning says so where
+    votes were to be taken. Another names those of O(forget) that no machine has.
 options:
   cluster:
     description: The variable C(cluster) of the inventory.
@@ -72,6 +73,10 @@ ARGUMENTS: dict[str, Any] = {
     "forget": {"type": "list", "elements": "str", "default": []},
     "wait_s": {"type": "int", "default": 30},
 }
+_NOBODY = (
+    "No server answers, so no vote of a lost one could be taken. Where the majority is lost for good, see "
+    "docs/operations.md, Several servers"
+)
 
 
 def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
@@ -85,11 +90,22 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     readyz = servers.ask(kubeconfig)
     api = _reach(cluster, kubeconfig, readyz)
     if api is None:
-        return {"changed": False, "hold": "", "forgotten": []}
+        away = [_NOBODY] if kubeconfig.exists() and params["forget"] and len(cluster.servers) > 1 else []
+        return {"changed": False, "hold": "", "forgotten": [], "warnings": away}
     wait_s = 0 if check else params["wait_s"]
     forgotten = _forget(api, set(params["forget"]), readyz, wait_s=wait_s, check=check)
     hold = _hold(api, params["server"], readyz, wait_s=wait_s)
-    return {"changed": bool(forgotten), "hold": hold, "forgotten": forgotten}
+    warnings = unknown(api, set(params["forget"]) - set(cluster.nodes) - set(forgotten))
+    return {"changed": bool(forgotten), "hold": hold, "forgotten": forgotten, "warnings": warnings}
+
+
+def unknown(api: Api, names: set[str]) -> list[str]:
+    """Return what to say of names that are no node's: misspelt, or of a run that is repeated."""
+    nodes = {node["metadata"]["name"] for node in api.list("v1", "Node")} if names else set()
+    return [
+        f"{name} is lost, and no machine of the cluster or cluster_config.yaml has that name; is it misspelt?"
+        for name in sorted(names - nodes)
+    ]
 
 
 def _reach(cluster: Cluster, kubeconfig: Path, readyz: servers.Ask) -> Api | None:

@@ -210,6 +210,13 @@ def test_lost_servers_are_given_up_and_others_are_not() -> None:
         give_up(api, {"s2"}, well, wait_s=5, check=False)
 
 
+def test_a_lost_name_that_nobody_has_is_said() -> None:
+    unknown = library("kube_quorum").unknown
+    (said,) = unknown(FakeApi(server("s1"), server("s2")), {"s2", "tow"})
+    assert said.startswith("tow is lost, and no machine")
+    assert unknown(FakeApi(server("s1")), set()) == []
+
+
 def test_the_only_server_and_those_that_are_needed_stay() -> None:
     refuse = library("kube_nodes_gone").refuse_servers
     with pytest.raises(KubeError, match=r"serves the cluster's API alone.*nothing was removed"):
