@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from miner_cluster.cluster import Cluster
+from miner_cluster.cluster import ROLE_LABEL, Cluster
 from miner_cluster.k3s_version import Running, minor, problems
 from miner_cluster.kube.api import NOT_FOUND, Api, ApiError, KubeError, Object
 from miner_cluster.kube.draining import closed_for, lossy, movable, reopen
@@ -17,6 +17,7 @@ from miner_cluster.kube.waiting import Wait
 #: why nodes are closed
 REASON = "upgrade"
 _KINDS = ("Deployment", "StatefulSet", "DaemonSet")
+_CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 _POLL_S = 1.0
 
 
@@ -68,6 +69,12 @@ def make_plan(
         if name in found
     ]
     wanted = cluster.k3s_version
+    if outside := [name for name, node in found.items() if name not in cluster.nodes and _serves(node)]:
+        raise KubeError(
+            f"Nothing was done. {', '.join(sorted(outside))} serves the API and is not in "
+            "cluster_config.yaml, so it would keep its version. Take it out of the cluster first: "
+            "site.yml, with the k3s_version of before"
+        )
     if reasons := problems(running, wanted, within=within):
         raise KubeError(f"Nothing was done. {wanted} can't be reached: " + ". ".join(reasons))
     turns = [
@@ -225,6 +232,11 @@ def _workload_lacks(api: Api, workload: Object) -> str:
         return ""  # somebody has deleted it meanwhile
     lacks = pending(found | {"kind": workload["kind"]})
     return f"{title(workload)}: {lacks}" if lacks else ""
+
+
+def _serves(node: Object) -> bool:
+    labels = node["metadata"].get("labels") or {}
+    return _CONTROL_PLANE in labels or labels.get(ROLE_LABEL) == "server"
 
 
 def _reference(workload: Object) -> Object:

@@ -104,6 +104,18 @@ def test_a_step_that_kubernetes_does_not_allow_is_refused_with_all_reasons(clust
     assert "two runs v1.33.0+k3s1" in text
 
 
+@pytest.mark.parametrize(
+    "labels", [{"node-role.kubernetes.io/control-plane": "true"}, {"data-miner/role": "server"}]
+)
+def test_a_server_that_is_to_leave_leaves_before_others_are_upgraded(
+    cluster: Cluster, labels: dict[str, str]
+) -> None:
+    leaving = node("four")
+    leaving["metadata"]["labels"] = labels
+    with pytest.raises(KubeError, match=r"Nothing was done\. four serves the API and is not in"):
+        make_plan(cluster, [node("one"), leaving], ALL)
+
+
 def test_pods_that_would_lose_something_are_asked_about_where_their_node_is_drained() -> None:
     theirs, elsewhere, stays = pod("db"), pod("far", node="box3"), pod("agent", owner="DaemonSet")
     for one in (theirs, elsewhere, stays):
