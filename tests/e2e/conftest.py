@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.lab import ROOT, Busy, Lab, Run, deployed_lab
 
 #: frames that are there already are not cut again, so each project has its own rate
-_FPS = itertools.count(8)
+_FPS = itertools.count(25)
 
 
 @pytest.fixture(scope="session")
@@ -29,12 +29,13 @@ def lab(deployed: tuple[Lab, Run]) -> Lab:
 
 @pytest.fixture
 def busy(lab: Lab, tmp_path: Path) -> Iterator[Busy]:
-    """A project like the demo with more frames, minutes of work, and what chooses it; then the demo again."""
+    """A project like the demo with every frame, a minute of work, and what chooses it; then the demo again."""
     fps = next(_FPS)
     project = f"busy-{fps}"
     text = (ROOT / "run_configs/demo.yaml").read_text("utf-8")
     file = tmp_path / "busy.yaml"
-    file.write_text(text.replace("project: demo", f"project: {project}").replace("fps: 2", f"fps: {fps}"))
+    more = text.replace("fps: 2", f"fps: {fps}").replace("max_frames: 200", "max_frames: 5000")
+    file.write_text(more.replace("project: demo", f"project: {project}"))
     chosen = ("-e", f"run_config={file}")
     lab.play("site.yml", "--tags", "app", *chosen).ok()
     yield project, chosen

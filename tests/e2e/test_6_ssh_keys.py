@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,10 +16,9 @@ SETTINGS = "/etc/ssh/sshd_config.d/00-test.conf"
 
 
 @pytest.fixture
-def anew(lab: Lab) -> Iterator[Lab]:
-    """The lab, reached by connections that nobody has opened before."""
-    with tempfile.TemporaryDirectory() as sockets:
-        yield Lab(name=lab.name, env={**lab.env, "ANSIBLE_SSH_CONTROL_PATH_DIR": sockets})
+def anew(lab: Lab) -> Lab:
+    """The lab, reached by a new connection for each task."""
+    return Lab(name=lab.name, env={**lab.env, "ANSIBLE_SSH_ARGS": "-o ControlMaster=no -o ControlPath=none"})
 
 
 @pytest.fixture
