@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.lab import ROOT, Busy, Lab, Run, deployed_lab
 
 #: frames that are there already are not cut again, so each project has its own rate
-_FPS = itertools.count(25)
+_FPS = itertools.count(8)
 
 
 @pytest.fixture(scope="session")
@@ -29,13 +29,14 @@ def lab(deployed: tuple[Lab, Run]) -> Lab:
 
 @pytest.fixture
 def busy(lab: Lab, tmp_path: Path) -> Iterator[Busy]:
-    """A project like the demo with every frame, a minute of work, and what chooses it; then the demo again."""
+    """A project like the demo with more frames, whose searches take their time, and what chooses it."""
     fps = next(_FPS)
     project = f"busy-{fps}"
     text = (ROOT / "run_configs/demo.yaml").read_text("utf-8")
+    slow = "download:\n  extractor_args: {labsearch: {pause_s: ['25']}}\n"
     file = tmp_path / "busy.yaml"
-    more = text.replace("fps: 2", f"fps: {fps}").replace("max_frames: 200", "max_frames: 5000")
-    file.write_text(more.replace("project: demo", f"project: {project}"))
+    more = text.replace("project: demo", f"project: {project}").replace("fps: 2", f"fps: {fps}")
+    file.write_text(more.replace("download:\n", slow))
     chosen = ("-e", f"run_config={file}")
     lab.play("site.yml", "--tags", "app", *chosen).ok()
     yield project, chosen
