@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,9 +17,14 @@ SETTINGS = "/etc/ssh/sshd_config.d/00-test.conf"
 
 
 @pytest.fixture
-def anew(lab: Lab) -> Lab:
-    """The lab, reached by a new connection for each task."""
-    return Lab(name=lab.name, env={**lab.env, "ANSIBLE_SSH_ARGS": "-o ControlMaster=no -o ControlPath=none"})
+def anew(lab: Lab) -> Iterator[Lab]:
+    """The lab, reached by connections that nobody has opened before."""
+    with tempfile.TemporaryDirectory() as sockets:
+        yield Lab(name=lab.name, env={**lab.env, "SOCKETS": sockets})
+
+
+def fresh(lab: Lab) -> tuple[str, str]:
+    return ("-e", f"ansible_control_path_dir={lab.env['SOCKETS']}")
 
 
 @pytest.fixture
@@ -46,14 +52,14 @@ def test_machines_that_know_no_key_get_it_by_their_password(anew: Lab, password_
         lab.ssh(node, "rm .ssh/authorized_keys")
     for file in (key, key.with_name("id_ed25519.pub"), lab.state / "known_hosts"):
         file.unlink()
-    closed = lab.play(PLAYBOOK)
+    closed = lab.play(PLAYBOOK, *fresh(lab))
     assert closed.code != 0
     assert "playbooks/ssh_keys.yml --ask-pass" in closed.output
-    run = lab.play(PLAYBOOK, "--connection-password-file", str(password_file), "-vvv").ok()
+    run = lab.play(PLAYBOOK, *fresh(lab), "--connection-password-file", str(password_file), "-vvv").ok()
     assert password_file.read_text() not in run.output
     assert key.stat().st_mode & 0o777 == 0o600
     assert all("ssh-ed25519" in text for text in authorized(lab).values())
-    assert set(lab.play(PLAYBOOK).ok().changed.values()) == {0}
+    assert set(lab.play(PLAYBOOK, *fresh(lab)).ok().changed.values()) == {0}
 
 
 def test_the_key_is_replaced_and_the_old_one_opens_nothing(lab: Lab) -> None:
