@@ -21,16 +21,18 @@ _PATH = "/api/v1/namespaces/default/configmaps"
 
 @dataclass
 class Outages:
-    """When requests were answered, on the clock of time.monotonic, in order."""
+    """When requests were answered, in order, and from when to when they were made, by time.monotonic."""
 
+    began: float
     answered: list[float] = field(default_factory=list)
+    ended: float | None = None
     errors: int = 0
 
-    def longest_s(self, since: float = 0.0) -> float:
-        """The longest time between two answers, which both came after `since` but for the first."""
-        times = [at for at in self.answered if at >= since]
-        before = [at for at in self.answered if at < since][-1:]
-        return max((b - a for a, b in itertools.pairwise(before + times)), default=0.0)
+    def longest_s(self) -> float:
+        """The longest time without an answer; what was not answered until the end counts up to it."""
+        ended = time.monotonic() if self.ended is None else self.ended
+        times = [self.began, *self.answered, ended]
+        return max(b - a for a, b in itertools.pairwise(times))
 
 
 @dataclass
@@ -38,8 +40,8 @@ class Client:
     """Reads and writes at the address of the kubeconfig, each over and over by a connection of its own."""
 
     kubeconfig: Path
-    reads: Outages = field(default_factory=Outages)
-    writes: Outages = field(default_factory=Outages)
+    reads: Outages
+    writes: Outages
     ended: threading.Event = field(default_factory=threading.Event)
 
     def read(self) -> None:
@@ -75,15 +77,16 @@ class Client:
 def client(kubeconfig: Path) -> Iterator[Client]:
     """A client at work within the block; the object that it changes is there and goes afterwards."""
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "outage"}}
-    made = Client(kubeconfig)
-    threads = [threading.Thread(target=ask) for ask in (made.read, made.write)]
     with contextlib.closing(Api(kubeconfig)) as api, contextlib.suppress(ApiError):
         api.raw("POST", _PATH, body)
+    made = Client(kubeconfig, Outages(time.monotonic()), Outages(time.monotonic()))
+    threads = [threading.Thread(target=ask) for ask in (made.read, made.write)]
     for thread in threads:
         thread.start()
     try:
         yield made
     finally:
+        made.reads.ended = made.writes.ended = time.monotonic()
         made.ended.set()
         for thread in threads:
             thread.join()

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from miner_cluster.lab.host import look
 from miner_cluster.lab.podman import podman
 from miner_cluster.lab_inventory import write_inventory
 from tests.e2e.api_outage import client
+from tests.e2e.items import lost, read_items
 from tests.e2e.lab import ROOT, Lab, Run, wait_for
 
 VIP, SITE = 9, 2
@@ -30,7 +32,6 @@ QUERIES, SEARCH_S = 1200, 3
 SERVERS = {"one": 11, "two": 12, "three": 13}
 AGENTS = {"agent-1": 21, "agent-2": 22}
 PROJECT = "fleet"
-STATES = ("ready", "leased", "done", "skipped", "dead")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,10 +119,13 @@ class Fleet(Lab):
         """Take a machine's power."""
         podman(look(), "stop", "--time=0", f"{self.name}-{node}")
 
-    def items(self) -> dict[str, int]:
+    def items(self) -> dict[int, str]:
+        """The state of each item of the project by its ID."""
+        return read_items(self, PROJECT)
+
+    def counts(self) -> Counter[str]:
         """How many items of the project there are in each state."""
-        stages = self.status()["projects"][PROJECT]["stages"].values()
-        return {state: sum(stage[state] for stage in stages) for state in STATES}
+        return Counter(self.items().values())
 
 
 def describe_work(lab: Fleet, *, in_vain: int) -> None:
@@ -167,24 +171,26 @@ def watched(lab: Fleet, what: str) -> Iterator[dict[str, object]]:
 
     What is put into the figures within the block is printed too.
     """
-    before = wait_for("the counts", lab.items)
-    assert before["ready"] > 0, "the project came to its end before the tests; raise QUERIES"
+    before = wait_for("the items", lab.items)
+    assert "ready" in before.values(), "the project came to its end before the tests; raise QUERIES"
     figures: dict[str, object] = {"event": what}
     began = time.monotonic()
     with client(lab.state / "kubeconfig") as asking:
         yield figures
-        after = wait_for("the counts", lab.items)
+        after = wait_for("the items", lab.items)
+    done = [list(items.values()).count("done") for items in (before, after)]
     figures |= {
         "took_s": round(time.monotonic() - began),
         "reads_away_s": round(asking.reads.longest_s(), 1),
         "writes_away_s": round(asking.writes.longest_s(), 1),
-        "done_before": before["done"],
-        "done_after": after["done"],
-        "items_before": sum(before.values()),
-        "items_after": sum(after.values()),
-        "dead": after["dead"],
+        "done_before": done[0],
+        "done_after": done[1],
+        "items_before": len(before),
+        "items_after": len(after),
+        "lost": lost(before, after),
+        "load": os.getloadavg()[0],
     }
     print(json.dumps(figures))
-    assert after["dead"] == 0
-    assert after["done"] > before["done"], "the pipeline stood still"
-    assert sum(after.values()) >= sum(before.values()), "items are lost"
+    assert figures["lost"] == []
+    assert "dead" not in after.values()
+    assert done[1] > done[0], "the pipeline stood still"

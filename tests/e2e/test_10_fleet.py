@@ -51,7 +51,7 @@ def test_a_second_run_changes_nothing(lab: Fleet) -> None:
 def test_a_pipeline_gets_work_for_as_long_as_the_tests_last(lab: Fleet) -> None:
     describe_work(lab, in_vain=QUERIES)
     lab.play("site.yml", "--tags", "app").ok()
-    assert wait_for("work", lambda: lab.items()["ready"]) > QUERIES / 2
+    assert wait_for("work", lambda: lab.counts()["ready"]) > QUERIES / 2
 
 
 @pytest.mark.parametrize(
@@ -164,11 +164,11 @@ def test_one_server_becomes_three_again(lab: Fleet) -> None:
 
 
 def test_in_the_end_every_item_was_worked_off(lab: Fleet) -> None:
-    items = wait_for(
+    counts = wait_for(
         "the end of the project",
-        lambda: found if (found := lab.items())["ready"] + found["leased"] == 0 else None,
+        lambda: found if (found := lab.counts())["ready"] + found["leased"] == 0 else None,
         timeout_s=1800,
     )
-    print(items)
-    assert items["dead"] == 0
-    assert items["done"] >= QUERIES
+    print(counts)
+    assert counts["dead"] == 0
+    assert counts["done"] >= QUERIES
