@@ -9,9 +9,11 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from data_miner.db.migrate import migrations
 from data_miner.errors import MinerError
 from miner_cluster.images import cache
 from miner_cluster.images.buildah import BaseImage
+from miner_cluster.images.schemas import asked_of, refuse_older
 from miner_cluster.images.sources import LOCKS, Target
 
 _WORDS: dict[Target, str] = {"workers": "the workers' image", "models": "the workers' image with models"}
@@ -37,6 +39,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "target": {"type": "str", "choices": list(LOCKS), "default": "workers"},
                 "models": {"type": "path"},
                 "image_id": {"type": "str", "default": ""},
+                "deployments": {"type": "list", "elements": "dict", "default": []},
+                "database": {"type": "dict", "default": {}},
                 "log_file": {"type": "path", "required": True},
             }
         )
@@ -49,11 +53,25 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 def _converge(options: dict[str, Any], *, look_only: bool) -> dict[str, Any]:
     if options["image_id"]:
         path = cache.with_id(options["image_id"])
-        return {"changed": False, "changes": [], "image_id": options["image_id"], "path": str(path or "")}
+        return {
+            "changed": False,
+            "changes": [],
+            "image_id": options["image_id"],
+            "path": str(path or ""),
+            "schema": 0,
+        }
+    known = migrations()[-1].version
+    if options["database"]:
+        refuse_older(
+            known,
+            [options["deployments"]],
+            asked_of(**options["database"]),
+            remedy="Check out sources that know it",
+        )
     base, target = options["base_image"], options["target"]
     models = Path(options["models"]) if options["models"] else None
     if base and not base["image_id"]:
-        return _absent(target)  # under --check even the base is not there yet
+        return _absent(target, known)  # under --check even the base is not there yet
     image = (
         BaseImage(reference=base["reference"], path=Path(base["path"]), image_id=base["image_id"])
         if base
@@ -61,7 +79,7 @@ def _converge(options: dict[str, Any], *, look_only: bool) -> dict[str, Any]:
     )
     found = cache.find(CHECKOUT, image, target=target, models=models)
     if found is None and look_only:
-        return _absent(target)
+        return _absent(target, known)
     built = found or cache.build(
         CHECKOUT,
         image,
@@ -76,8 +94,10 @@ def _converge(options: dict[str, Any], *, look_only: bool) -> dict[str, Any]:
         "changes": changes,
         "image_id": built.image_id,
         "path": str(built.path),
+        "schema": known,
     }
 
 
-def _absent(target: Target) -> dict[str, Any]:
-    return {"changed": True, "changes": [f"build {_WORDS[target]}"], "image_id": "", "path": ""}
+def _absent(target: Target, known: int) -> dict[str, Any]:
+    build = f"build {_WORDS[target]}"
+    return {"changed": True, "changes": [build], "image_id": "", "path": "", "schema": known}

@@ -10,6 +10,8 @@ description:
   - The package's sources, the Dockerfile, the lock of its dependencies and the base image decide. An image
     that this user built from the same ones is found in the cache in milliseconds.
   - Builds with buildah, in a storage of its own. The same sources give the same image ID everywhere.
+  - Where an image of later sources was deployed, the database is asked for its schema, and sources that do
+    not know it are refused.
   - Runs on the controller, within Ansible, so that it says how a build goes on.
 options:
   base_image:
@@ -43,6 +45,16 @@ options:
         is not in the cache any more.
     type: str
     default: ""
+  deployments:
+    description: What a machine remembers of deployments, as M(node_images) returns it.
+    type: list
+    elements: dict
+    default: []
+  database:
+    description:
+      - Where the database runs, as C(kubectl), the path of the program, and C(namespace). Empty asks nobody.
+    type: dict
+    default: {}
   log_file:
     description: What a build prints goes there; watch it with C(tail -f).
     type: path
@@ -69,6 +81,12 @@ image_id:
 path:
   description: The image as an OCI layout.
   type: str
+  returned: always
+schema:
+  description: >-
+    The newest schema of the database that it knows; 0 for an image that was built before, of which nobody
+    knows that here.
+  type: int
   returned: always
 changes:
   description: What was done, or would be.

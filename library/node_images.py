@@ -50,8 +50,9 @@ options:
   deployment:
     description:
       - What this run deploys, to be remembered as the latest deployment; also images that this node does not
-        get. C(tag) names it, C(images) has the IDs by what they are for, C(under_way) the tag that was asked
-        for.
+        get. C(tag) names it, C(images) has the IDs by what they are for, C(schema) the newest schema of the
+        database that they know (0 where nobody knows), C(under_way) the tag that was asked for.
+      - The last ten are remembered, and of each other name the last one.
     type: dict
   completed:
     description:

@@ -25,12 +25,14 @@ ALTER DATABASE :"current" RENAME TO :"replaced";
 ALTER DATABASE :"restoring" RENAME TO :"current";
 COMMIT;
 """
+_SCHEMA = """
+SELECT 'SELECT ''schema'', coalesce(max(version), 0) FROM schema_version'
+WHERE to_regclass('public.schema_version') IS NOT NULL \\gexec
+"""
 _LOOK = """
 SELECT 'server', current_setting('server_version_num')::int / 10000;
 SELECT format('SELECT %L, count(*) FROM %I', relname, relname) FROM pg_class
 WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY relname \\gexec
-SELECT 'SELECT ''schema'', coalesce(max(version), 0) FROM schema_version'
-WHERE to_regclass('public.schema_version') IS NOT NULL \\gexec
 """
 
 
@@ -54,9 +56,17 @@ def look(pod: Pod) -> Facts:
     Raises:
         BackupError: it does not answer.
     """
-    printed = pod.text(*_psql(DATABASE), stdin=_LOOK)
-    found = {name: int(value) for name, _, value in (line.partition("\t") for line in printed.splitlines())}
+    found = _numbers(pod, _LOOK + _SCHEMA)
     return Facts(server=found.pop("server"), schema=found.pop("schema", 0), rows=found)
+
+
+def schema(pod: Pod) -> int:
+    """Return the version of the database's schema; 0 where it has none yet.
+
+    Raises:
+        BackupError: it does not answer.
+    """
+    return _numbers(pod, _SCHEMA).get("schema", 0)
 
 
 def save(pod: Pod, backup: Path) -> Facts:
@@ -143,6 +153,12 @@ def _swap(pod: Pod) -> None:
                 raise
         else:
             return
+
+
+def _numbers(pod: Pod, queries: str) -> dict[str, int]:
+    """Return what queries of a name and a number found."""
+    printed = pod.text(*_psql(DATABASE), stdin=queries)
+    return {name: int(value) for name, _, value in (line.partition("\t") for line in printed.splitlines())}
 
 
 def _sql(pod: Pod, statement: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from data_miner.errors import MinerError
@@ -92,6 +92,7 @@ def _merged(histories: Sequence[Sequence[Deployment]]) -> list[Deployment]:
     """Return what all machines together remember: new ones and those that were away know of a part only.
 
     A deployment was completed where one machine was told so, but the latest only where all were.
+    What schema it knows, one machine is enough to say.
     """
     groups: list[list[Deployment]] = []
     for past in sorted((past for history in histories for past in history), key=lambda past: past["at"]):
@@ -99,10 +100,12 @@ def _merged(histories: Sequence[Sequence[Deployment]]) -> list[Deployment]:
             groups[-1].append(past)
         else:
             groups.append([past])
-    return [
-        *(min(group, key=lambda past: UNDER_WAY in past) for group in groups[:-1]),
-        *(max(group, key=lambda past: UNDER_WAY in past) for group in groups[-1:]),
-    ]
+    return [*(_one(group, min) for group in groups[:-1]), *(_one(group, max) for group in groups[-1:])]
+
+
+def _one(group: list[Deployment], pick: Callable[..., Deployment]) -> Deployment:
+    chosen = pick(group, key=lambda past: UNDER_WAY in past)
+    return {**chosen, "schema": max(past.get("schema", 0) for past in group)}
 
 
 def _what(past: Deployment) -> tuple[Any, Any]:

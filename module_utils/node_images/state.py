@@ -7,11 +7,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-#: how many deployments a machine remembers
-REMEMBERED = 10
+#: how many deployments a machine remembers, and of how many names besides the last one
+REMEMBERED, NAMED = 10, 50
 #: in a deployment that has not come to its end: what it was asked for with
 UNDER_WAY = "under_way"
-#: when images were deployed, under which tag, and their IDs by what they are for; the latest last
+#: when images were deployed, under which tag, the newest schema of the database that they know, and their IDs
+#: by what they are for; the latest last
 Deployments = list[dict[str, Any]]
 
 
@@ -50,10 +51,20 @@ class State:
 
 def remembered(deployments: Deployments, latest: dict[str, Any], now: int) -> Deployments:
     """Return the deployments with the latest one, where that is another than the one before."""
-    what = {key: value for key, value in latest.items() if key != UNDER_WAY}
-    if deployments and {**deployments[-1], **what} == deployments[-1]:
-        return deployments
-    return [*deployments, {"at": now, **latest}][-REMEMBERED:]
+    latest = {key: value for key, value in latest.items() if value}
+    if deployments and all(deployments[-1].get(key) == latest.get(key) for key in ("tag", "images")):
+        more = {key: value for key, value in latest.items() if key != UNDER_WAY}
+        return [*deployments[:-1], {**deployments[-1], **more}]
+    return _kept([*deployments, {"at": now, **latest}])
+
+
+def _kept(deployments: Deployments) -> Deployments:
+    """Return the last deployments, and of other names the last one: a name is given to be found again."""
+    recent = deployments[-REMEMBERED:]
+    older = {past["tag"]: past for past in deployments[:-REMEMBERED]}
+    for past in recent:
+        older.pop(past["tag"], None)
+    return [*sorted(older.values(), key=lambda past: past["at"])[-NAMED:], *recent]
 
 
 def completed(deployments: Deployments) -> Deployments:

@@ -81,6 +81,7 @@ def test_what_was_there_comes_back_and_what_came_later_does_not(
     fill(database, "one", "zwei ✓")
     saved = postgres.save(pod, tmp_path / "backup")
     assert (saved.schema, saved.rows["project"], saved.content) == (len(migrations()), 2, 2)
+    assert postgres.schema(pod) == saved.schema
     assert (tmp_path / "backup" / postgres.FILE).stat().st_mode & 0o777 == 0o600
     fill(database, "later")
     with psycopg.connect(database):  # somebody who looks at it all the time

@@ -55,7 +55,13 @@ def test_a_new_name_is_no_other_deployments() -> None:
 
 def test_a_deployment_is_either_found_or_named() -> None:
     run = load_module("image_release").run
-    given = {"tag": "", "name": "", "moving_tag": "lab", "deployments": [past(("v1", A))]}
+    given: dict[str, Any] = {
+        "tag": "",
+        "name": "",
+        "moving_tag": "lab",
+        "deployments": [past(("v1", A))],
+        "database": {},
+    }
     assert run(given | {"name": "v2"}, check=False)["images"] == {}
     assert run(given | {"tag": "v1"}, check=False)["images"] == {"workers": A}
     for both in ({}, {"name": "v2", "tag": "v1"}):
@@ -147,9 +153,9 @@ def test_what_is_deployed_again_and_again_is_remembered_once(deployed: list[tupl
         history = remembered(history, latest, at)
         assert history == remembered(history, latest, at + 1)
         assert history[-1]["tag"] == tag
-        assert len(history) <= REMEMBERED
     different = [entry for entry, before in zip(deployed, [None, *deployed], strict=False) if entry != before]
-    assert [(entry["tag"], entry["images"]["workers"]) for entry in history] == different[-REMEMBERED:]
+    kept = [(entry["tag"], entry["images"]["workers"]) for entry in history]
+    assert kept[-REMEMBERED:] == different[-REMEMBERED:]
 
 
 def test_what_is_remembered_survives_a_damaged_file(tmp_path: Any) -> None:
@@ -159,3 +165,11 @@ def test_what_is_remembered_survives_a_damaged_file(tmp_path: Any) -> None:
     assert state.deployments() == past(("lab", A))
     (tmp_path / "state/deployed.json").write_text("torn")
     assert state.deployments() == []
+
+
+def test_a_name_is_remembered_however_much_is_deployed_after_it(tmp_path: Path) -> None:
+    history: list[dict[str, Any]] = []
+    for at, tag in enumerate(["v1", *["lab"] * 20, "v2", *["lab"] * 20]):
+        history = remembered(history, {"tag": tag, "images": {"workers": f"sha256:{at:064}"}}, at)
+    assert [past["tag"] for past in history] == ["v1", "v2", *["lab"] * REMEMBERED]
+    assert chosen("v1", history) == f"sha256:{0:064}"
