@@ -10,7 +10,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from miner_cluster import preflight
-from miner_cluster.as_wanted import ORIGINALS
+from miner_cluster.as_wanted import ORIGINALS, secrets_key
 from miner_cluster.cluster import Cluster, as_cluster
 from miner_cluster.first_server import first_server_dirs, moved_troubles
 from miner_cluster.preflight_report import build, report_text
@@ -29,7 +29,10 @@ def preflight_wants(cluster: Any, name: str) -> dict[str, Any]:
         "ports": preflight.wanted_ports(typed, node),
         "volume_dir": f"{typed.seaweedfs.data_dir}/volume",
         "data_dirs": first_server_dirs(typed),
-        "digests": [*ORIGINALS] if name in typed.servers[:1] else [],
+        "digests": {
+            "key": secrets_key(typed),
+            "paths": [*ORIGINALS] if name in typed.servers[:1] else [],
+        },
     }
 
 

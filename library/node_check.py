@@ -32,10 +32,19 @@ options:
     elements: str
     default: []
   digests:
-    description: Files whose content is told by its digest.
-    type: list
-    elements: str
-    default: []
+    description:
+      - What stands for secrets. Without a key, neither these files nor the states that are met are told.
+    type: dict
+    suboptions:
+      key:
+        description: By which digests are made that say nothing to others.
+        type: str
+        default: ""
+      paths:
+        description: Files whose content is told by its digest.
+        type: list
+        elements: str
+        default: []
   shared:
     description: Directories on the mounted shared file system, whose owners are told.
     type: dict
@@ -77,11 +86,11 @@ facts:
     - C(firewall), its C(name), and what it C(allows); C(missing_modules) and C(missing_controllers) of the
       kernel; C(addresses) with C(interface) and C(mtu); C(nameservers).
     - C(met), the states by name that M(node_state) has recorded and the machine still is in, with their
-      C(inputs) and the digests of their C(secrets) by path.
+      C(inputs) and the digests of their C(secrets) by path, keyed.
     - C(images), what M(node_images) takes as seen, where k3s runs.
     - C(owners), of each given directory on the shared file system that is there.
     - C(digests), of each given file that is there the SHA-256 in hex of its text, with one line's end and no
-      other space around it.
+      other space around it, keyed.
   type: dict
   returned: always
 """
@@ -100,6 +109,7 @@ from typing import Any
 from ansible.module_utils import nvidia, surroundings
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.files_size import files_bytes
+from ansible.module_utils.keyed import keyed
 
 LISTEN = "0A"
 UNIT_DIRS = ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
@@ -261,14 +271,19 @@ def is_modern() -> bool:
     return list(sys.version_info[:2]) >= [3, 10]
 
 
-def recorded_states(record: Path) -> dict[str, Any]:
-    """Return the recorded states that still hold; none where Python is too old to say."""
+def recorded_states(record: Path, key: str) -> dict[str, Any]:
+    """Return the recorded states that still hold, keyed; none where Python is too old to say."""
     if not is_modern():
         return {}
     from ansible.module_utils.node_state.met import still_met  # noqa: PLC0415 - Python 3.10 and newer
 
-    met: dict[str, Any] = still_met(record)
-    return met
+    return {
+        name: {
+            "inputs": keyed(key, state["inputs"]),
+            "secrets": {path: keyed(key, digest) for path, digest in state["secrets"].items()},
+        }
+        for name, state in still_met(record).items()
+    }
 
 
 def owners_on(mount: str, paths: list[str]) -> dict[str, int]:
@@ -301,9 +316,12 @@ def containers_images() -> Any:
     return look_at_images(["/usr/local/bin/k3s", "ctr"], "/var/lib/rancher/k3s/data-miner")
 
 
-def text_digest(text: str) -> str:
-    """Return the SHA-256 of a text with a line's end, in hex: what it has in a file of ours."""
-    return hashlib.sha256(f"{text}\n".encode()).hexdigest()
+def text_digests(key: str, paths: list[str]) -> dict[str, str]:
+    """Return of each file that is there the keyed SHA-256 of its text as it has it in a file of ours."""
+    texts = {path: text for path in paths if (text := read(path).strip())}
+    return {
+        path: keyed(key, hashlib.sha256(f"{text}\n".encode()).hexdigest()) for path, text in texts.items()
+    }
 
 
 def look(params: dict[str, Any]) -> dict[str, Any]:
@@ -312,6 +330,7 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
     wanted = set(params["ports"])
     held = {**listeners(read("/proc/net/tcp6"), wanted), **listeners(read("/proc/net/tcp"), wanted)}
     there, foreign = k3s_units(params["record"])
+    secrets = params["digests"] or {}
     return {
         "uid": os.geteuid(),
         "python": list(sys.version_info[:2]),
@@ -336,9 +355,9 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
         "foreign_units": foreign,
         "cluster_init": cluster_init(read(K3S_CONFIG)),
         "recorded_names": recorded_names(read(params["record"])),
-        "met": recorded_states(Path(params["record"])),
+        "met": recorded_states(Path(params["record"]), secrets["key"]) if secrets.get("key") else {},
         "images": containers_images(),
-        "digests": {path: text_digest(text) for path in params["digests"] if (text := read(path).strip())},
+        "digests": text_digests(**secrets) if secrets.get("key") else {},
         "owners": owners_on(**params["shared"]) if params["shared"] else {},
         **surroundings.look(),
     }
@@ -351,7 +370,13 @@ def main() -> None:
         "ports": {"type": "list", "elements": "int", "default": []},
         "volume_dir": {"type": "path"},
         "data_dirs": {"type": "list", "elements": "str", "default": []},
-        "digests": {"type": "list", "elements": "str", "default": []},
+        "digests": {
+            "type": "dict",
+            "options": {
+                "key": {"type": "str", "default": "", "no_log": True},
+                "paths": {"type": "list", "elements": "str", "default": []},
+            },
+        },
         "shared": {
             "type": "dict",
             "options": {

@@ -210,7 +210,7 @@ ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "wipe": {"type": "bool", "default": False},
     "record": {"type": "path", "default": "/var/lib/data-miner/owned.json"},
-    "inputs": {"type": "str", "default": ""},
+    "inputs": {"type": "str", "default": "", "no_log": True},  # a token's digest may be part of it
     "packages": {"type": "list", "elements": "str", "default": []},
     "modules": {"type": "list", "elements": "str", "default": []},
     "sysctls": {"type": "dict", "default": {}},

@@ -15,6 +15,7 @@ from typing import Any
 
 from miner_cluster import gpus
 from miner_cluster.cluster import CHECKOUT, Cluster
+from module_utils.keyed import keyed
 
 #: what of the code the roles' wishes follow from
 SOURCES = (
@@ -33,7 +34,7 @@ ADDRESS = "k3s_address"
 KUBECONFIG = "/etc/rancher/k3s/k3s.yaml"
 FOR_SERVERS = "/var/lib/rancher/k3s/server/token"
 FOR_AGENTS = "/var/lib/rancher/k3s/server/node-token"
-#: files of the first server from which others' are made; preflight tells their digests
+#: files of the first server from which others' are made; preflight tells their digests, keyed
 ORIGINALS = (KUBECONFIG, FOR_SERVERS, FOR_AGENTS)
 JOINED_WITH = "/etc/rancher/k3s/join-token"
 
@@ -85,6 +86,18 @@ def inputs(
     )
 
 
+def secrets_key(cluster: Cluster) -> str:
+    """Return the key of what preflight tells of secrets; empty while this controller has no access yet.
+
+    What it shows ends up in logs. Whoever has the access knows all secrets anyway.
+    """
+    try:
+        access = (Path(cluster.state_dir) / "kubeconfig").read_bytes()
+    except OSError:
+        return ""
+    return hashlib.sha256(b"secrets on machines\0" + access).hexdigest()
+
+
 def role_variables(variables: Mapping[str, Any]) -> dict[str, Any]:
     """Return those of a machine's variables that the roles read: of group_vars, host_vars, and -e."""
     return {key: variables[key] for key in variables if key.startswith(ROLES)}
@@ -116,6 +129,8 @@ def _reasons(
     if gpus.used(cluster, name, looks[name]):
         yield "it has a GPU, which is looked at in every run"
     facts, originals = looks[name]["facts"], looks[cluster.servers[0]]["facts"]["digests"]
+    key = secrets_key(cluster)
+    wanted = keyed(key, wanted)
     for role, expected in _expected(cluster, name, wanted, originals).items():
         state = facts["met"].get(role)
         if state is None:
@@ -128,12 +143,17 @@ def _reasons(
         original = FOR_SERVERS if cluster.nodes[name].role == "server" else FOR_AGENTS
         if facts["met"]["k3s"]["secrets"].get(JOINED_WITH) != originals.get(original):
             yield "it joins with another token than the cluster's"
-    elif not _access_is_kept(cluster, following(wanted, f"{originals.get(KUBECONFIG, '')} {k3s_path}")):
+    elif not _access_is_kept(
+        cluster, following(wanted, f"{originals.get(KUBECONFIG, '')} {keyed(key, k3s_path)}"), key
+    ):
         yield "the controller's access to the cluster is not what was recorded"
 
 
 def following(wanted: str, original: str) -> str:
-    """Return the inputs of what also follows from a file of the first server's, by that file's digest."""
+    """Return the inputs of what also follows from a file of the first server's, by that file's digest.
+
+    Both keyed, or neither.
+    """
     return f"{wanted} {original}"
 
 
@@ -147,13 +167,13 @@ def _expected(cluster: Cluster, name: str, wanted: str, originals: Mapping[str, 
     return expected
 
 
-def _access_is_kept(cluster: Cluster, expected: str) -> bool:
+def _access_is_kept(cluster: Cluster, expected: str, key: str) -> bool:
     """Return whether kubeconfig and kubectl lie here as they were written."""
     try:
         names = json.loads((Path(cluster.state_dir) / "owned.json").read_text())["names"]
         kept = names["access"]["met"]
         files = {Path(file["path"]): file for file in kept["wanted"]["files"]}
-        return kept["inputs"] == expected and all(
+        return keyed(key, kept["inputs"]) == expected and all(
             hashlib.sha256(path.read_bytes()).hexdigest() == file["content"]
             and path.stat().st_mode & 0o7777 == file["attributes"]["mode"]
             for path, file in files.items()

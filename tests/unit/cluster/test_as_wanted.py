@@ -14,6 +14,7 @@ from miner_cluster import as_wanted
 from miner_cluster.as_wanted import FOR_AGENTS, FOR_SERVERS, JOINED_WITH, KUBECONFIG
 from miner_cluster.cluster import CHECKOUT, Cluster, resolve_cluster
 from miner_cluster.config_file import load_cluster_file
+from module_utils.keyed import keyed
 
 Looks = dict[str, Any]
 K3S = "/cache/k3s"
@@ -21,7 +22,7 @@ ARTIFACTS = {
     "k3s": {"sha256": "aa", "path": "/cache/k3s"},
     "airgap": [{"path": "/cache/pause.tar", "sha256": "bb"}],
 }
-DIGESTS = {KUBECONFIG: "k", FOR_SERVERS: "s", FOR_AGENTS: "t"}
+ACCESS = "apiVersion: v1\n"
 
 
 @pytest.fixture
@@ -39,15 +40,28 @@ def wanted(cluster: Cluster, name: str, looks: Looks, **changes: Any) -> str:
     return as_wanted.inputs(cluster, name, look=looks[name], **asked)
 
 
+def told(cluster: Cluster, text: str) -> str:
+    """What a machine tells of digests."""
+    return keyed(as_wanted.secrets_key(cluster), text)
+
+
+def digests(cluster: Cluster, **changes: str) -> dict[str, str]:
+    """What the first server tells of its secrets."""
+    plain = {"kubeconfig": "k", "for_servers": "s", "for_agents": "t"} | changes
+    paths = {"kubeconfig": KUBECONFIG, "for_servers": FOR_SERVERS, "for_agents": FOR_AGENTS}
+    return {paths[name]: told(cluster, value) for name, value in plain.items()}
+
+
 def looks_of(cluster: Cluster) -> Looks:
     """What preflight finds on machines that the roles have been through."""
+    Path(cluster.state_dir, "kubeconfig").write_text(ACCESS)
     nothing = {"gpus": [], "missing": [], "toolkit": ""}
     looks: Looks = {
         name: {
             "facts": {
                 "nvidia": nothing,
                 "addresses": [{"address": node.ip, "interface": "eth0"}],
-                "digests": DIGESTS if name == cluster.servers[0] else {},
+                "digests": digests(cluster) if name == cluster.servers[0] else {},
                 "met": {},
                 "recorded_names": [],
             }
@@ -56,9 +70,9 @@ def looks_of(cluster: Cluster) -> Looks:
     }
     for name, look in looks.items():
         roles = ["common", "k3s", "seaweedfs", *(["storage"] if name == cluster.servers[0] else [])]
-        inputs = wanted(cluster, name, looks)
+        inputs = told(cluster, wanted(cluster, name, looks))
         met = {role: {"inputs": inputs, "secrets": {}} for role in roles}
-        met["k3s"]["secrets"] = {} if name == cluster.servers[0] else {JOINED_WITH: "t"}
+        met["k3s"]["secrets"] = {} if name == cluster.servers[0] else {JOINED_WITH: told(cluster, "t")}
         look["facts"]["met"] = met
     keep_access(cluster, as_wanted.following(wanted(cluster, cluster.servers[0], looks), f"k {K3S}"))
     return looks
@@ -66,7 +80,7 @@ def looks_of(cluster: Cluster) -> Looks:
 
 def keep_access(cluster: Cluster, inputs: str) -> None:
     path = Path(cluster.state_dir, "kubeconfig")
-    path.write_text("apiVersion: v1\n")
+    path.write_text(ACCESS)
     path.chmod(0o600)
     content = hashlib.sha256(path.read_bytes()).hexdigest()
     files = [{"path": str(path), "content": content, "attributes": {"mode": 0o600}}]
@@ -127,11 +141,11 @@ def drop_state(looks: Looks, cluster: Cluster) -> None:
 
 
 def rotate_token(looks: Looks, cluster: Cluster) -> None:
-    looks["lab-server"]["facts"]["digests"] = DIGESTS | {FOR_AGENTS: "new"}
+    looks["lab-server"]["facts"]["digests"] = digests(cluster, for_agents="new")
 
 
 def renew_kubeconfig(looks: Looks, cluster: Cluster) -> None:
-    looks["lab-server"]["facts"]["digests"] = DIGESTS | {KUBECONFIG: "new"}
+    looks["lab-server"]["facts"]["digests"] = digests(cluster, kubeconfig="new")
 
 
 def open_kubeconfig(looks: Looks, cluster: Cluster) -> None:
@@ -203,3 +217,27 @@ def test_another_place_of_k3s_on_the_controller_counts_for_its_access(cluster: C
     server = cluster.servers[0]
     found = as_wanted.differs(cluster, server, wanted(cluster, server, looks), looks, k3s_path="/moved/k3s")
     assert "controller's access" in found
+
+
+def test_without_access_everything_is_looked_at(cluster: Cluster) -> None:
+    looks = looks_of(cluster)
+    Path(cluster.state_dir, "kubeconfig").unlink()
+    assert as_wanted.secrets_key(cluster) == ""
+    for look in looks.values():
+        look["facts"]["met"], look["facts"]["digests"] = {}, {}
+    assert set(reasons(cluster, looks)) == set(looks)
+
+
+def test_a_new_token_counts_for_the_api_s_address(cluster: Cluster) -> None:
+    looks, server = looks_of(cluster), cluster.servers[0]
+    floating = cluster.model_copy(update={"api_vip": "192.0.2.9"})
+    inputs = wanted(floating, server, looks)
+    facts = looks[server]["facts"]
+    facts["met"] = {role: {**state, "inputs": told(cluster, inputs)} for role, state in facts["met"].items()}
+    keep_access(cluster, as_wanted.following(inputs, f"k {K3S}"))
+    for token, reason in (("s", ""), ("new", "what k3s_address follows from is another")):
+        state = {"inputs": told(cluster, as_wanted.following(inputs, token)), "secrets": {}}
+        facts["met"][as_wanted.ADDRESS] = state
+        found = as_wanted.differs(floating, server, inputs, looks, k3s_path=K3S)
+        assert found.startswith(reason)
+        assert bool(found) == bool(reason)

@@ -9,6 +9,7 @@ import os
 import socket
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,10 @@ from data_miner.errors import MinerError
 from miner_cluster.cluster import CHECKOUT
 from miner_cluster.env_file import parse_env, secret
 from miner_cluster.reach import unreachable
+from module_utils.keyed import keyed
+from module_utils.node_state.control import converge
 from tests.modules import load_module
+from tests.unit.node_state.conftest import file, wanted
 
 node_check = load_module("node_check")
 
@@ -115,9 +119,8 @@ def test_only_directories_of_data_are_read_from_a_record() -> None:
 
 def test_this_machine_can_be_looked_at() -> None:
     params = {"paths": ["/"], "ports": [], "volume_dir": None, "data_dirs": ["/etc"], "record": "/nowhere"}
-    facts = node_check.look(params | {"digests": ["/etc/hostname", "/nowhere"], "shared": None})
-    text = Path("/etc/hostname").read_text().strip() + "\n"
-    assert facts["digests"] == {"/etc/hostname": hashlib.sha256(text.encode()).hexdigest()}
+    facts = node_check.look(params | {"digests": None, "shared": None})
+    assert facts["digests"] == {}
     assert facts["met"] == facts["owners"] == {}
     assert facts["recorded_data"] == []
     assert facts["data_dirs"] == ["/etc"]
@@ -189,3 +192,20 @@ def test_an_old_python_imports_only_what_it_can() -> None:
         assert "import node_state" not in text, name
         assert "from .node_state" not in text, name
     assert "shared_mount" not in imported
+
+
+def test_of_secrets_only_what_says_nothing_without_the_key_is_told(tmp_path: Path) -> None:
+    token, record = tmp_path / "token", tmp_path / "owned.json"
+    token.write_text("hunter2\n")
+    plain = hashlib.sha256(b"hunter2\n").hexdigest()
+    state = wanted(files=(file(token, "hunter2\n", 0o600, secret=True),))
+    converge(state, record, check=False, inputs=f"4711 {plain}")
+    nothing: dict[str, Any] = {"paths": [], "ports": [], "volume_dir": None, "data_dirs": [], "shared": None}
+    params = nothing | {"record": str(record)}
+    found = node_check.look(params | {"digests": {"key": "k", "paths": [str(token), "/nowhere"]}})
+    assert found["digests"] == {str(token): keyed("k", plain)}
+    met = {"inputs": keyed("k", f"4711 {plain}"), "secrets": {str(token): keyed("k", plain)}}
+    assert found["met"] == {"role": met}
+    assert plain not in str(found)
+    without = node_check.look(params | {"digests": {"key": "", "paths": [str(token)]}})
+    assert without["digests"] == without["met"] == {}
