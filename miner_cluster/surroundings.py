@@ -5,7 +5,7 @@ Pure, as ``preflight`` is: ``library/node_check.py`` collects the facts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Network, ip_address
 from typing import Any
 
@@ -21,6 +21,10 @@ TRUST = {
     "firewalld": "firewall-cmd --permanent --zone=trusted --add-source={0}",
     "nftables": "nft insert rule {1} ip saddr {0} accept",
 }
+#: for what is passed on, which has a sender and a receiver
+PASS_ON = ("nft insert rule {1} ip saddr {0} accept", "nft insert rule {1} ip daddr {0} accept")
+#: the interfaces by which pods of this machine, and of others, come
+POD_INTERFACES = ("cni0", "flannel.1")
 LAST = {"firewalld": ["firewall-cmd --reload"], "nftables": ["the same in /etc/nftables.conf"]}
 
 
@@ -38,6 +42,7 @@ def surrounding_troubles(cluster: Cluster, node: ResolvedNode, facts: Facts) -> 
             *_kernel(facts),
             *_others(facts),
             *_firewall(cluster, node, facts),
+            *_forwarding(cluster, facts),
             *_address(node, facts),
         )
     ]
@@ -57,6 +62,7 @@ def surrounding_warnings(cluster: Cluster, facts: Mapping[str, Facts]) -> list[T
         for found, remedy in (
             *_clock(facts[name]),
             *_docker(facts[name]),
+            *_unread(facts[name]),
             *_names(facts[name]),
             *_gpu(facts[name]),
         )
@@ -97,17 +103,13 @@ def _firewall(cluster: Cluster, node: ResolvedNode, facts: Facts) -> Iterator[tu
     if not name or cluster.ignore_firewalls:
         return
     has = interface(node, facts)
+    allows = facts["firewall"]["allows"]
     # Other machines come by the interface that has its address; pods come from the machine itself.
-    anyhow = _allowed(facts, "")
-    there = anyhow + (_allowed(facts, has["interface"]) if has else [])
+    there = _allowed(allows, "") + (_allowed(allows, has["interface"]) if has else [])
+    others = [other.ip for other in cluster.nodes.values() if other.name != node.name]
     shut = [
-        text
-        for networks, texts in (
-            (there, [other.ip for other in cluster.nodes.values() if other.name != node.name]),
-            (anyhow, [str(network) for network in K3S_NETWORKS.values()]),
-        )
-        for text in texts
-        if not any(IPv4Network(text).subnet_of(network) for network in networks)
+        *(text for text in others if not _within(text, there)),
+        *_pods_kept_out(allows, [str(network) for network in K3S_NETWORKS.values()]),
     ]
     if shut:
         commands = [TRUST[name].format(text, facts["firewall"].get("chain")) for text in shut]
@@ -119,10 +121,43 @@ def _firewall(cluster: Cluster, node: ResolvedNode, facts: Facts) -> Iterator[tu
         )
 
 
-def _allowed(facts: Facts, only_by: str) -> list[IPv4Network]:
-    """Return what the firewall lets in by an interface alone; with none, what it lets in by all."""
-    rules = [text.partition("%") for text in facts["firewall"]["allows"] if ":" not in text]
+def _forwarding(cluster: Cluster, facts: Facts) -> Iterator[tuple[str, str]]:
+    """What pods send to those of other machines is passed on, at both ends."""
+    forward = facts["firewall"].get("forward")
+    if not forward or cluster.ignore_firewalls:
+        return
+    if shut := _pods_kept_out(forward["allows"], [str(K3S_NETWORKS["pods"])]):
+        commands = [command.format(text, forward["chain"]) for text in shut for command in PASS_ON]
+        yield (
+            f"its firewall nftables passes on nothing of {', '.join(shut)}, so pods do not reach those of "
+            "other machines",
+            f"{'; '.join([*commands, *LAST['nftables']])}. Where they are let through by other rules: "
+            "cluster.ignore_firewalls: true",
+        )
+
+
+def _pods_kept_out(allows: Sequence[str], networks: Sequence[str]) -> list[str]:
+    """Return which of these networks a firewall keeps out, by whichever interface pods come."""
+    by = [_allowed(allows, "") + _allowed(allows, name) for name in POD_INTERFACES]
+    return [text for text in networks if not all(_within(text, allowed) for allowed in by)]
+
+
+def _within(text: str, networks: Sequence[IPv4Network]) -> bool:
+    return any(IPv4Network(text).subnet_of(network) for network in networks)
+
+
+def _allowed(allows: Sequence[str], only_by: str) -> list[IPv4Network]:
+    """Return what a firewall lets in by an interface alone; with none, what it lets in by all."""
+    rules = [text.partition("%") for text in allows if ":" not in text]
     return [IPv4Network(network, strict=False) for network, _, name in rules if name == only_by]
+
+
+def _unread(facts: Facts) -> Iterator[tuple[str, str]]:
+    if why := facts["firewall"].get("unread"):
+        yield (
+            f"nobody knows whether its firewall lets in the other machines, pods and services ({why})",
+            "run that command there as root, and mend what it says",
+        )
 
 
 def _address(node: ResolvedNode, facts: Facts) -> Iterator[tuple[str, str]]:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 PROGRAMS = ("/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft")
 TIMEOUT_S = 5
 EVERYBODY = "0.0.0.0/0"
+#: the table that iptables keeps with nftables
+IPTABLES = "ip filter"
 
 
 class Table:
@@ -36,32 +39,40 @@ class Table:
             elif "chain" in item:
                 self._chains.append(item["chain"])
 
-    def closed(self) -> list[str]:
-        """Return the chains through which all that comes in goes, and that keep out what no rule lets in."""
+    def closed(self, hook: str) -> list[str]:
+        """Return the chains through which all at a hook goes, and that keep out what no rule lets in."""
         return [
             chain["name"]
             for chain in self._chains
-            if is_input(chain) and (chain.get("policy") == "drop" or self._ends_closed(chain["name"]))
+            if is_base(chain, hook)
+            and (self._ends(chain["name"], frozenset()) or chain.get("policy")) in ("drop", "reject")
         ]
 
     def allows(self, chain: str, seen: frozenset[str] = frozenset()) -> set[str]:
         """Return from which networks a chain lets all in, with ``%INTERFACE`` where only by that one."""
         found: set[str] = set()
         for rule in self._rules.get(chain, []):
-            conditions = [part["match"] for part in rule if "match" in part]
-            verdict = [part for part in rule if not {"match", "counter", "log"} & set(part)]
-            if len(verdict) != 1:
-                continue
-            if "accept" in verdict[0]:
+            conditions, verdict = _parts(rule)
+            if verdict == "accept":
                 found.update(self._networks(conditions))
-            target = (verdict[0].get("jump") or verdict[0].get("goto") or {}).get("target")
-            if target and target not in seen and not conditions:
-                found |= self.allows(target, seen | {chain})
+            target = _target(rule)
+            if target and target not in seen:
+                found |= both(set(self._networks(conditions)), self.allows(target, seen | {chain}))
         return found
 
-    def _ends_closed(self, chain: str) -> bool:
-        last = [part for part in self._rules.get(chain, [[]])[-1] if not {"counter", "log"} & set(part)]
-        return len(last) == 1 and bool({"drop", "reject"} & set(last[0]))
+    def _ends(self, chain: str, seen: frozenset[str]) -> str:
+        """Return the verdict to which all comes that no rule with a condition takes out; empty for none."""
+        for rule in self._rules.get(chain, []):
+            conditions, verdict = _parts(rule)
+            if conditions:
+                continue
+            if verdict in ("accept", "drop", "reject"):
+                return verdict
+            target = _target(rule)
+            found = self._ends(target, seen | {chain}) if target and target not in seen else ""
+            if found or verdict in ("goto", "return"):
+                return found
+        return ""
 
     def _networks(self, conditions: list[dict[str, Any]]) -> Iterator[str]:
         """Return what the conditions of a rule that accepts let in; nothing where one is not understood."""
@@ -80,57 +91,129 @@ class Table:
 
     def _values(self, right: Any) -> list[Any]:
         if isinstance(right, dict) and "set" in right:
-            return list(right["set"])
-        if isinstance(right, str) and right.startswith("@"):
-            return self._sets.get(right[1:], [])
-        return list(right) if isinstance(right, list) else [right]
+            found = right["set"]
+        elif isinstance(right, str) and right.startswith("@"):
+            found = self._sets.get(right[1:], [])
+        else:
+            found = right
+        return [_element(value) for value in (found if isinstance(found, list) else [found])]
 
 
-def is_input(chain: dict[str, Any]) -> bool:
-    """Return whether all that comes in by IPv4 goes through a chain."""
-    return (
-        chain.get("hook") == "input" and chain.get("type") == "filter" and chain["family"] in ("inet", "ip")
-    )
+def is_base(chain: dict[str, Any], hook: str) -> bool:
+    """Return whether all that comes to a hook by IPv4 goes through a chain."""
+    return chain.get("hook") == hook and chain.get("type") == "filter" and chain["family"] in ("inet", "ip")
+
+
+def both(one: set[str], other: set[str]) -> set[str]:
+    """Return what two filters let in, of what each of them does."""
+    found = set()
+    for text in one:
+        for against in other:
+            (network, _, interface), (limit, _, by) = text.partition("%"), against.partition("%")
+            smaller = _smaller(network, limit)
+            if smaller and (not interface or not by or interface == by):
+                name = interface or by
+                found.add(f"{smaller}%{name}" if name else smaller)
+    return found
 
 
 def firewall(tables: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     """Return the first chain that keeps something out, and what all of those that do let in.
 
+    ``forward`` has the same of what is passed on, such as what pods send to other machines: no chain of the
+    machine's own iptables, in which k3s and flannel let their pods through.
+
     Args:
         tables: what nft prints of each, by family and name.
     """
-    closed = [
-        (f"{name} {chain}", table.allows(chain))
-        for name, table in ((name, Table(items)) for name, items in tables.items())
-        for chain in table.closed()
-    ]
-    if not closed:
-        return {"name": "", "allows": []}
-    # A packet goes through all of them.
-    through = set.intersection(*(allows for _, allows in closed))
-    return {"name": "nftables", "allows": sorted(through), "chain": closed[0][0]}
+    known = {name: Table(items) for name, items in tables.items()}
+    forward = _closed({name: table for name, table in known.items() if name != IPTABLES}, "forward")
+    return {"name": "", "allows": [], **_closed(known, "input"), **({"forward": forward} if forward else {})}
 
 
 def look() -> dict[str, Any]:
-    """Return the firewall that nftables are on this machine."""
+    """Return the firewall that nftables are on this machine; ``unread`` says why that is not known."""
     program = next((path for path in PROGRAMS if Path(path).exists()), "")
-    chains = [item["chain"] for item in _listed(program, "chains") if "chain" in item]
-    names = {f"{chain['family']} {chain['table']}" for chain in chains if is_input(chain)}
-    return firewall({name: _listed(program, "table", *name.split()) for name in sorted(names)})
+    if not program:
+        return firewall({})
+    try:
+        chains = [item["chain"] for item in _listed(program, "chains") if "chain" in item]
+        names = {
+            f"{chain['family']} {chain['table']}"
+            for chain in chains
+            if is_base(chain, "input") or is_base(chain, "forward")
+        }
+        return firewall({name: _listed(program, "table", *name.split()) for name in sorted(names)})
+    except UnreadError as error:
+        return {**firewall({}), "unread": str(error)}
+
+
+class UnreadError(Exception):
+    """The rulesets could not be read."""
+
+
+def _closed(tables: dict[str, Table], hook: str) -> dict[str, Any]:
+    closed = [
+        (f"{name} {chain}", table.allows(chain))
+        for name, table in tables.items()
+        for chain in table.closed(hook)
+    ]
+    if not closed:
+        return {}
+    # A packet goes through all of them.
+    through = {EVERYBODY}
+    for _, allows in closed:
+        through = both(through, allows)
+    return {"name": "nftables", "allows": sorted(through), "chain": closed[0][0]}
 
 
 def _listed(program: str, *words: str) -> list[dict[str, Any]]:
-    if not program:
-        return []
     argv = [program, "--json", "list", *words]
     try:
         done = subprocess.run(  # noqa: S603
-            argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=TIMEOUT_S, check=False
+            argv, capture_output=True, timeout=TIMEOUT_S, check=False
         )
+        if done.returncode:
+            said = done.stderr.decode(errors="replace").strip().splitlines()
+            raise UnreadError(f"{' '.join(argv)}: {(said or ['it fails'])[0]}")
         items: list[dict[str, Any]] = json.loads(done.stdout.decode() or "{}").get("nftables", [])
-    except (ValueError, subprocess.TimeoutExpired):
-        return []
+    except (ValueError, subprocess.TimeoutExpired) as error:
+        raise UnreadError(f"{' '.join(argv)}: {error}") from error
     return items
+
+
+def _parts(rule: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], str]:
+    """Return the conditions of a rule and its verdict; empty where it is none or several."""
+    conditions = [part["match"] for part in rule if "match" in part]
+    rest = [part for part in rule if not {"match", "counter", "log"} & set(part)]
+    return conditions, next(iter(rest[0])) if len(rest) == 1 else ""
+
+
+def _target(rule: list[dict[str, Any]]) -> str:
+    """Return the chain to which a rule leads; empty where it is no such rule."""
+    rest = [part for part in rule if not {"match", "counter", "log"} & set(part)]
+    found = (rest[0].get("jump") or rest[0].get("goto")) if len(rest) == 1 else None
+    return str(found["target"]) if found else ""
+
+
+def _element(value: Any) -> Any:
+    """Return an element of a set without its comment or timeout."""
+    return value["elem"]["val"] if isinstance(value, dict) and "elem" in value else value
+
+
+def _smaller(one: str, other: str) -> str:
+    """Return the one of two networks that lies in the other; empty where none does."""
+    try:
+        networks = [(ip_network(text, strict=False), text) for text in (one, other)]
+    except ValueError:  # it names no network of IPv4
+        return one if one == other else ""
+    (first, text), (second, against) = networks
+    if first.version != second.version:
+        return ""
+    low, high = first[0], first[-1]
+    if low in second and high in second:
+        return text
+    return against if second[0] in first and second[-1] in first else ""
 
 
 def _network(value: Any) -> str:

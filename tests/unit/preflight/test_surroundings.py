@@ -64,6 +64,22 @@ def address(interface: str, ip: str, mtu: int = 1500) -> dict[str, Any]:
             "nft insert rule inet filter input ip saddr 172.31.77.11 accept",
         ),
         (
+            {
+                "firewall": {
+                    "name": "",
+                    "allows": [],
+                    "forward": {"allows": [], "chain": "inet filter forward"},
+                }
+            },
+            "passes on nothing of 10.42.0.0/16",
+            "nft insert rule inet filter forward ip daddr 10.42.0.0/16 accept",
+        ),
+        (
+            {"firewall": {"name": "", "allows": [], "forward": {"allows": ["0.0.0.0/0%cni0"], "chain": "c"}}},
+            "pods do not reach those of other machines",
+            "nft insert rule c ip saddr 10.42.0.0/16 accept",
+        ),
+        (
             {"firewall": {"name": "ufw", "allows": []}},
             "ufw keeps out",
             "Where they are let in by other rules: cluster.ignore_firewalls: true",
@@ -97,6 +113,9 @@ def test_each_thing_in_the_way_is_named_with_what_to_do(
         {"firewall": {"name": "firewalld", "allows": ["0.0.0.0/0"]}},
         # Pods come from the machine itself; other machines by the interface that has its address.
         {"firewall": {"name": "ufw", "allows": ["0.0.0.0/0%eth0", "10.42.0.0/15"]}},
+        # The interfaces of pods, which most people write.
+        {"firewall": {"name": "ufw", "allows": [*EVERYBODY[:1], "0.0.0.0/0%cni0", "0.0.0.0/0%flannel.1"]}},
+        {"firewall": {"name": "", "allows": [], "forward": {"allows": ["10.42.0.0/16"], "chain": "c"}}},
         # A machine without the program ip says nothing of its addresses.
         {"addresses": []},
     ],
@@ -107,7 +126,7 @@ def test_what_is_well_is_in_nobodys_way(cluster: Cluster, facts: Look, changes: 
 
 def test_a_firewall_whose_rules_are_known_better_is_in_nobodys_way(cluster: Cluster, facts: Look) -> None:
     knows = cluster.model_copy(update={"ignore_firewalls": True})
-    shut = facts(firewall={"name": "ufw", "allows": []})
+    shut = facts(firewall={"name": "ufw", "allows": [], "forward": {"allows": [], "chain": "c"}})
     assert surrounding_troubles(knows, knows.nodes["lab-server"], shut) == []
 
 
@@ -116,6 +135,11 @@ def test_a_firewall_whose_rules_are_known_better_is_in_nobodys_way(cluster: Clus
     [
         ({"clock": []}, "nothing keeps its clock right", "apt-get install chrony"),
         ({"docker": True}, "runs Docker", "apt-get purge"),
+        (
+            {"firewall": {"name": "", "allows": [], "unread": "nft --json list chains: no rights"}},
+            "nobody knows whether its firewall lets in",
+            "run that command there as root",
+        ),
         ({"nameservers": ["127.0.0.1", "::1"]}, "8.8.8.8", "/etc/resolv.conf"),
         (
             {"nvidia": {"gpus": ["0000:01:00.0"], "missing": ["No driver; install it"]}},
