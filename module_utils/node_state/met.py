@@ -42,6 +42,9 @@ def met(wanted: Wanted, inputs: str) -> Met:
 def still_met(record_path: Path) -> dict[str, dict[str, Any]]:
     """Return, by name, the recorded states that the machine is in now, whatever was wanted of it since.
 
+    One with a big file that was touched is left out, whatever its content: the role reads it once and records
+    that, and each look here would read it again.
+
     Returns:
         Of each the ``inputs`` that it was made from, and the digests of its ``secrets`` by path.
     """
@@ -61,6 +64,8 @@ def _holds(met: Met, owned: Owned) -> bool:
     try:
         wanted = _wanted(met.wanted)
         require_disks(wanted)
+        if any(stamp(path, known[0]) != list(known) for path, known in met.stamps.items()):
+            return False
         plan = make_plan(wanted, observe(wanted, owned, stamps=met.stamps), owned)
     except (
         OSError,

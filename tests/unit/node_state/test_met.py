@@ -96,10 +96,17 @@ def test_whatever_is_changed_by_hand_is_noticed(node: Node, spoil: Callable[[Pat
     assert b"hunter2" not in node.record.read_bytes()
 
 
-def test_a_big_file_that_was_only_touched_is_read_again_and_is_the_same(node: Node) -> None:
+def test_a_big_file_that_was_only_touched_is_read_again_once_by_the_role(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (node.root / "k3s").write_bytes(b"programme")
-    node.converge(checksums={str(node.root / "k3s"): digest(b"programme")})
+    checksums = {str(node.root / "k3s"): digest(b"programme")}
+    node.converge(checksums=checksums)
     os.utime(node.root / "k3s", (0, 0))
+    with monkeypatch.context() as looking:
+        looking.setattr("module_utils.node_state.observe.look", lambda *_, **__: pytest.fail("was read"))
+        assert states(node) == {}
+    assert not node.converge(checksums=checksums)["changed"]
     assert states(node) == {"role": ""}
 
 
