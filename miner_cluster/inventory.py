@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
@@ -10,6 +11,10 @@ from typing import Any, TypedDict
 from data_miner.errors import Problem
 from miner_cluster.cluster import Cluster, resolve_cluster
 from miner_cluster.config_file import load_cluster_file
+
+#: of the directory of kept connections: a socket's path has 107 bytes, and the name that Ansible gives it and what
+#: ssh adds while it connects take 28
+_CONNECTIONS_LONGEST = 79
 
 
 class HostVars(TypedDict):
@@ -71,15 +76,18 @@ def groups(cluster: Cluster) -> dict[str, list[str]]:
 
 def _host_vars(cluster: Cluster, node: dict[str, Any]) -> HostVars:
     known_hosts = _quoted(Path(cluster.state_dir) / "known_hosts")
+    options = f"-o UserKnownHostsFile={known_hosts} -o StrictHostKeyChecking=yes"
     # Of this cluster alone: a kept connection is found by its address, which other machines may have by now.
-    connections = hashlib.sha256(cluster.state_dir.encode()).hexdigest()[:12]
+    connections = Path("~/.ansible", "cp" + hashlib.sha256(cluster.state_dir.encode()).hexdigest()[:8])
+    if len(os.fsencode(connections.expanduser())) > _CONNECTIONS_LONGEST:
+        options += " -o ControlPath=none"  # each task logs in anew, which takes longer and works
     return {
         "ansible_host": node["ip"],
         "ansible_port": cluster.ssh.port,
         "ansible_user": cluster.ssh.user,
         "ansible_ssh_private_key_file": cluster.ssh.key,
-        "ansible_ssh_common_args": f"-o UserKnownHostsFile={known_hosts} -o StrictHostKeyChecking=yes",
-        "ansible_control_path_dir": f"~/.ansible/cp/{connections}",
+        "ansible_ssh_common_args": options,
+        "ansible_control_path_dir": str(connections),
         "node": node,
     }
 

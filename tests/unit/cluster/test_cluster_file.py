@@ -131,3 +131,14 @@ def test_a_kept_connection_is_not_taken_for_one_to_another_cluster_with_the_same
     assert one["two"]["ansible_host"] == other["two"]["ansible_host"]
     assert one["two"]["ansible_control_path_dir"] != other["two"]["ansible_control_path_dir"]
     assert one["two"]["ansible_control_path_dir"] == one["three"]["ansible_control_path_dir"]
+
+
+@pytest.mark.parametrize(("length", "kept"), [(59, True), (60, False)])
+def test_no_connection_is_kept_by_a_path_that_is_too_long_for_a_socket(
+    write: Write, monkeypatch: pytest.MonkeyPatch, length: int, kept: bool
+) -> None:
+    monkeypatch.setenv("HOME", "/" + "h" * (length - 1))
+    host = load_inventory(write(GOOD)).hosts["two"]
+    socket = Path(host["ansible_control_path_dir"]).expanduser() / ("0" * 10 + ".0123456789abcdef")
+    assert (len(str(socket)) <= 107) == kept
+    assert ("ControlPath=none" not in host["ansible_ssh_common_args"]) == kept
