@@ -12,8 +12,8 @@ from data_miner.errors import Problem
 from miner_cluster.cluster import Cluster, resolve_cluster
 from miner_cluster.config_file import load_cluster_file
 
-#: of the directory of kept connections: a socket's path has 107 bytes, and the name that Ansible gives it and what
-#: ssh adds while it connects take 28
+#: of the directory of kept connections: a socket's path has 107 bytes, 28 of which are the name that Ansible
+#: gives it and what ssh adds while it connects
 _CONNECTIONS_LONGEST = 79
 
 
