@@ -7,25 +7,28 @@ DOCUMENTATION = r"""
 module: k3s_previous
 short_description: Keep the k3s program that runs, and put it back
 description:
-  - With O(state=kept), copies the program beside k3s' data, unless it is the next one already; then an
-    earlier run was interrupted, and what it kept stays.
-  - With O(state=restored), puts that copy in place of the next one and restarts k3s with it. Where the
-    machine does not have the next one, nothing is done.
+  - With O(state=kept), copies the program beside k3s' data, and the image archives that it may need. Unless
+    it is the next one already, or one that never ran; then an earlier run was interrupted, and what it kept
+    stays.
+  - With O(state=restored), puts both in place of the next ones and restarts k3s. Where the machine does not
+    have the next program, nothing is done.
+  - With O(state=forgotten), removes the archives that were kept; the program stays.
 options:
   state:
     description: See above.
     type: str
-    choices: [kept, restored]
+    choices: [kept, restored, forgotten]
     required: true
   unit:
     description: The unit that runs k3s.
     type: str
     choices: [k3s, k3s-agent]
-    required: true
   next_sha256:
     description: Digest in hex of the program that takes its place.
     type: str
-    required: true
+  version:
+    description: The version that runs, which alone is kept.
+    type: str
   start_timeout_s:
     description: Seconds within which k3s must be up again.
     type: int
@@ -47,16 +50,22 @@ RETURN = r"""
 """
 
 import hashlib
+import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.node_state import systemd
 from ansible.module_utils.node_state.model import StateError
+from ansible.module_utils.node_state.run import run
 
 K3S = Path("/usr/local/bin/k3s")
 #: in a directory that goes with k3s
 KEPT = Path("/var/lib/rancher/k3s/previous/k3s")
+#: the archives that k3s imports when it starts, and those of before, on the same file system
+ARCHIVES = Path("/var/lib/rancher/k3s/agent/images")
+KEPT_ARCHIVES = KEPT.with_name("images")
 _CHUNK = 1 << 20
 
 
@@ -69,6 +78,45 @@ def sha256(path: Path) -> str:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def ran(program: Path, version: str) -> bool:
+    """Return whether a program is of the version that runs: one that was copied may never have started."""
+    words: list[str] = run(str(program), "--version").stdout.split()
+    return words[:3] == ["k3s", "version", version]
+
+
+def link_archives(source: Path, target: Path) -> bool:
+    """Give a directory the archives of another, as long as these stay, and return whether it lacked any."""
+    lacking = [path for path in files_of(source) if not same_file(path, target / path.name)]
+    for path in lacking:
+        target.mkdir(mode=0o755, parents=True, exist_ok=True)
+        partial = target / f".{path.name}.partial"
+        partial.unlink(missing_ok=True)
+        os.link(path, partial)
+        partial.replace(target / path.name)
+    return bool(lacking)
+
+
+def keep_archives(archives: Path, kept: Path) -> bool:
+    """Keep these archives and no others, and return whether that changed anything."""
+    names = {path.name for path in files_of(archives)}
+    old = [path for path in files_of(kept) if path.name not in names]
+    for path in old:
+        path.unlink()
+    return link_archives(archives, kept) or bool(old)
+
+
+def files_of(directory: Path) -> list[Path]:
+    """Return the plain files of a directory, none where it is not there; hidden ones are others' notes."""
+    if not directory.is_dir():
+        return []
+    return [path for path in sorted(directory.iterdir()) if path.is_file() and path.name[0] != "."]
+
+
+def same_file(one: Path, other: Path) -> bool:
+    """Return whether two paths are one file."""
+    return other.exists() and one.samefile(other)
 
 
 def must_keep(running: str, kept: str, following: str) -> bool:
@@ -98,31 +146,66 @@ def put(source: Path, target: Path) -> None:
     partial.replace(target)
 
 
+def keep(params: dict[str, Any], *, check: bool) -> bool:
+    """Keep program and archives, and return whether that changes anything."""
+    digests = sha256(K3S), sha256(KEPT), params["next_sha256"]
+    if digests[0] in {"", digests[2]} or not ran(K3S, params["version"]):
+        return False
+    changed = must_keep(*digests)
+    if check:
+        return changed
+    if changed:
+        put(K3S, KEPT)
+    return keep_archives(ARCHIVES, KEPT_ARCHIVES) or changed
+
+
+def restore(params: dict[str, Any], *, check: bool) -> bool:
+    """Put both back, and return whether that changes anything.
+
+    Raises:
+        StateError: there is no other program, or k3s does not start with it.
+    """
+    changed = must_restore(sha256(K3S), sha256(KEPT), params["next_sha256"])
+    if changed and not check:
+        put(KEPT, K3S)
+        link_archives(KEPT_ARCHIVES, ARCHIVES)
+        unit = systemd.full_name(params["unit"])
+        systemd.start(unit, restart=True, timeout_s=params["start_timeout_s"])
+    return changed
+
+
+def forget(params: dict[str, Any], *, check: bool) -> bool:
+    """Remove the archives that were kept, and return whether there were any."""
+    del params
+    changed = KEPT_ARCHIVES.exists()
+    if changed and not check:
+        shutil.rmtree(KEPT_ARCHIVES)
+    return changed
+
+
 def main() -> None:
     """Run as an Ansible module."""
+    states = {"kept": keep, "restored": restore, "forgotten": forget}
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["kept", "restored"], "required": True},
-            "unit": {"type": "str", "choices": ["k3s", "k3s-agent"], "required": True},
-            "next_sha256": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": [*states], "required": True},
+            "unit": {"type": "str", "choices": ["k3s", "k3s-agent"]},
+            "next_sha256": {"type": "str"},
+            "version": {"type": "str"},
             "start_timeout_s": {"type": "int", "default": 300},
         },
+        required_if=[
+            ("state", "kept", ["next_sha256", "version"]),
+            ("state", "restored", ["next_sha256", "unit"]),
+        ],
         supports_check_mode=True,
     )
-    digests = sha256(K3S), sha256(KEPT), module.params["next_sha256"]
     try:
-        if module.params["state"] == "kept":
-            changed = must_keep(*digests)
-            if changed and not module.check_mode:
-                put(K3S, KEPT)
-        else:
-            changed = must_restore(*digests)
-            if changed and not module.check_mode:
-                put(KEPT, K3S)
-                unit = systemd.full_name(module.params["unit"])
-                systemd.start(unit, restart=True, timeout_s=module.params["start_timeout_s"])
+        changed = states[module.params["state"]](module.params, check=module.check_mode)
     except StateError as error:
         module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=f"{error.filename}: {error.strerror}")
     module.exit_json(changed=changed)
 
 
