@@ -104,8 +104,6 @@ ARGUMENTS: dict[str, Any] = {
     "wait_s": {"type": "int", "default": 600},
 }
 _DRAIN = {"auto": None, "always": True, "never": False}
-#: where k3s keeps its own pods, which its controllers make anew
-_SYSTEM = "kube-system"
 
 
 def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
@@ -117,12 +115,11 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     cluster = as_cluster(params["cluster"])
     api = Api(Path(cluster.state_dir) / "kubeconfig")
     plan = make_plan(cluster, api.list("v1", "Node"), params["hosts"], drain=_DRAIN[params["drain"]])
+    namespaces = (cluster.namespace, cluster.seaweedfs.namespace)
     if not params["force"]:
-        ours = (cluster.namespace, cluster.seaweedfs.namespace, _SYSTEM)
-        refuse_losses(plan, api.list("v1", "Pod"), ours)
+        refuse_losses(plan, api.list("v1", "Pod"), namespaces)
     if plan.goes_on and not params["incomplete"]:
         waiting = Wait(Display().display)
-        namespaces = (cluster.namespace, cluster.seaweedfs.namespace)
         refuse_incomplete(api, namespaces, waiting, timeout_s=0 if check else params["wait_s"])
     return {
         "changed": False,

@@ -11,6 +11,7 @@ description:
     and others that may come to a closed node. Workers go before services. What somebody else has closed stays
     theirs to open.
   - A node that is not Ready can't be drained and is only closed.
+  - Fails before anything is done where pods of others would lose something.
 options:
   cluster:
     description: The variable C(cluster) of the inventory.
@@ -24,6 +25,11 @@ options:
     description: Whether its pods move away.
     type: bool
     default: true
+  force:
+    description: >-
+      Whether pods of others may lose data in an emptyDir, or themselves where nothing makes them anew.
+    type: bool
+    default: false
   wait_s:
     description: Seconds within which they must be gone.
     type: int
@@ -64,6 +70,7 @@ ARGUMENTS: dict[str, Any] = {
     "cluster": {"type": "dict", "required": True},
     "node": {"type": "str", "required": True},
     "drain": {"type": "bool", "default": True},
+    "force": {"type": "bool", "default": False},
     "wait_s": {"type": "int", "default": 600},
 }
 
@@ -72,14 +79,17 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     """Return what the module returns.
 
     Raises:
-        KubeError: the API does not answer, or pods do not go in time.
+        KubeError: the API does not answer, pods would lose something, or do not go in time.
     """
     cluster, name = as_cluster(params["cluster"]), params["node"]
     api = Api(Path(cluster.state_dir) / "kubeconfig")
     node = api.call("GET", api.resource("v1", "Node").path(name=name))
     workloads = upgrade.well(api, name)
+    drain = params["drain"] and ready(node)
+    if drain and not params["force"]:
+        upgrade.refuse_losses_of(api, name, (cluster.namespace, cluster.seaweedfs.namespace))
     if not check:
         draining.close(api, node, upgrade.REASON)
-        if params["drain"] and ready(node):
+        if drain:
             draining.empty(api, name, Wait(Display().display), timeout_s=params["wait_s"])
     return {"changed": True, "workloads": workloads}

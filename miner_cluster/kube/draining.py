@@ -22,6 +22,8 @@ UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 CLOSED_FOR = "data-miner/closed-for"
 #: the phase whose pods go after the others
 _LAST = "infrastructure"
+#: where k3s keeps its own pods, which its controllers make anew
+SYSTEM = "kube-system"
 
 
 def close(api: Api, node: Object, reason: str) -> None:
@@ -83,15 +85,16 @@ def lossy(pods: Iterable[Object], namespaces: Sequence[str]) -> dict[str, str]:
 
     Args:
         pods: that would be moved.
-        namespaces: ours, whose pods keep nothing in a place that goes with them.
+        namespaces: ours, whose pods keep nothing in a place that goes with them; as those of k3s.
     """
     found = {}
     for pod in pods:
-        if pod["metadata"]["namespace"] in namespaces:
+        namespace = pod["metadata"]["namespace"]
+        if namespace in namespaces:
             continue
         if not _owners(pod):
             found[title(pod)] = "nothing makes it anew elsewhere"
-        elif any("emptyDir" in volume for volume in pod["spec"].get("volumes", [])):
+        elif namespace != SYSTEM and any("emptyDir" in volume for volume in pod["spec"].get("volumes", [])):
             found[title(pod)] = "it has data in an emptyDir"
     return found
 

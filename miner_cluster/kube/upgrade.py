@@ -109,8 +109,20 @@ def refuse_losses(plan: Plan, pods: Iterable[Object], namespaces: Sequence[str])
         KubeError: one does; with all of them.
     """
     drained = {turn.name for turn in plan.turns if turn.drain}
-    there = [pod for pod in pods if pod["spec"].get("nodeName") in drained]
-    if found := lossy(movable(there), namespaces):
+    _refuse([pod for pod in pods if pod["spec"].get("nodeName") in drained], namespaces)
+
+
+def refuse_losses_of(api: Api, name: str, namespaces: Sequence[str]) -> None:
+    """Check again that no pod of others loses anything, on a node whose turn may come hours after the plan.
+
+    Raises:
+        KubeError: one does; with all of them.
+    """
+    _refuse(api.list("v1", "Pod", fieldSelector=f"spec.nodeName={name}"), namespaces)
+
+
+def _refuse(pods: Iterable[Object], namespaces: Sequence[str]) -> None:
+    if found := lossy(movable(pods), namespaces):
         listed = "; ".join(f"{name}: {reason}" for name, reason in found.items())
         raise KubeError(
             f"Nothing was done. Pods of others would not survive that their nodes are drained: {listed}. "

@@ -159,6 +159,10 @@ def test_pods_of_others_that_would_lose_something_are_named() -> None:
         "theirs/alone": "nothing makes it anew elsewhere",
         "theirs/scratch": "it has data in an emptyDir",
     }
+    # k3s' own pods are made anew, and what somebody started beside them is not.
+    for one in (alone, scratch):
+        one["metadata"]["namespace"] = "kube-system"
+    assert [*lossy([alone, scratch], ["data-miner"])] == ["kube-system/alone"]
 
 
 def test_a_refused_eviction_names_the_budget() -> None:

@@ -121,6 +121,20 @@ def test_pods_of_others_that_would_lose_something_stop_it_unless_they_may_go(run
     assert run("k3s_upgrade_plan", hosts=["one", "two"], drain="never")["agents"] == ["two"]
 
 
+def test_pods_of_others_that_came_after_the_plan_are_asked_about_too(run: Run) -> None:
+    theirs = pod("shell", node="two")
+    theirs["metadata"]["namespace"] = "kube-system"
+    del theirs["metadata"]["ownerReferences"]
+    run.api.objects["/api/v1/namespaces/kube-system/pods/shell"] = theirs
+    with pytest.raises(KubeError, match="kube-system/shell: nothing makes it anew elsewhere"):
+        run("kube_node_closed", node="two", drain=True, wait_s=5)
+    assert not run.closed
+    run("kube_node_closed", node="two", drain=False)
+    assert run.api.went == []
+    run("kube_node_closed", node="two", drain=True, force=True, wait_s=5)
+    assert "shell" in run.api.went
+
+
 def test_an_upgrade_does_not_pass_over_what_it_stopped_for(run: Run) -> None:
     run.api.objects["/api/v1/nodes/one"] = node("one", NEW)
     assert run("k3s_upgrade_plan", hosts=["one", "two"], wait_s=0)["agents"] == ["two"]
