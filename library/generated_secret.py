@@ -78,10 +78,27 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 BYTES = 24
-STATES = ["present", "next", "rotated", "kept", "absent"]
+ARGUMENTS: dict[str, Any] = {
+    "secrets": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "name": {"type": "str", "required": True},
+            "path": {"type": "path", "required": True},
+            "unless_present": {"type": "list", "elements": "path", "default": []},
+            "generate": {"type": "bool", "default": True},
+            "value": {"type": "str", "default": "", "no_log": True},
+        },
+        "no_log": False,
+    },
+    "state": {
+        "type": "str",
+        "choices": ["present", "next", "rotated", "kept", "absent"],
+        "default": "present",
+    },
+}
 
 
 class UnusableError(Exception):
@@ -265,40 +282,15 @@ def one(secret: dict[str, Any], state: str, *, check: bool) -> dict[str, Any]:
     return {"changed": there}
 
 
-def main() -> None:
-    """Run as an Ansible module."""
-    options = {
-        "name": {"type": "str", "required": True},
-        "path": {"type": "path", "required": True},
-        "unless_present": {"type": "list", "elements": "path", "default": []},
-        "generate": {"type": "bool", "default": True},
-        "value": {"type": "str", "default": "", "no_log": True},
+def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
+    """Return what the module returns.
+
+    Raises:
+        OSError: a file can't be removed.
+    """
+    found = {secret["name"]: told(secret, params["state"], check=check) for secret in params["secrets"]}
+    return {
+        "changed": any(result["changed"] for result in found.values()),
+        "problems": {name: result["problem"] for name, result in found.items() if result.get("problem")},
+        "secrets": {name: result["secret"] for name, result in found.items() if "secret" in result},
     }
-    module = AnsibleModule(
-        argument_spec={
-            "secrets": {
-                "type": "list",
-                "elements": "dict",
-                "required": True,
-                "options": options,
-                "no_log": False,
-            },
-            "state": {"type": "str", "choices": STATES, "default": "present"},
-        },
-        supports_check_mode=True,
-    )
-    state, found = module.params["state"], {}
-    try:
-        for secret in module.params["secrets"]:
-            found[secret["name"]] = told(secret, state, check=bool(module.check_mode))
-    except OSError as error:
-        module.fail_json(msg=f"{error.filename}: {error.strerror}")
-    module.exit_json(
-        changed=any(result["changed"] for result in found.values()),
-        problems={name: result["problem"] for name, result in found.items() if result.get("problem")},
-        secrets={name: result["secret"] for name, result in found.items() if "secret" in result},
-    )
-
-
-if __name__ == "__main__":
-    main()

@@ -107,10 +107,30 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils import nvidia, surroundings
-from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.files_size import files_bytes
 from ansible.module_utils.keyed import keyed
 
+ARGUMENTS: dict[str, Any] = {
+    "paths": {"type": "list", "elements": "str", "default": []},
+    "ports": {"type": "list", "elements": "int", "default": []},
+    "volume_dir": {"type": "path"},
+    "data_dirs": {"type": "list", "elements": "str", "default": []},
+    "digests": {
+        "type": "dict",
+        "options": {
+            "key": {"type": "str", "default": "", "no_log": True},
+            "paths": {"type": "list", "elements": "str", "default": []},
+        },
+    },
+    "shared": {
+        "type": "dict",
+        "options": {
+            "mount": {"type": "path", "required": True},
+            "paths": {"type": "list", "elements": "str", "required": True},
+        },
+    },
+    "record": {"type": "path", "default": "/var/lib/data-miner/owned.json"},
+}
 LISTEN = "0A"
 UNIT_DIRS = ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
 K3S_CONFIG = "/etc/rancher/k3s/config.yaml"
@@ -363,32 +383,7 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Run as an Ansible module."""
-    arguments: dict[str, Any] = {
-        "paths": {"type": "list", "elements": "str", "default": []},
-        "ports": {"type": "list", "elements": "int", "default": []},
-        "volume_dir": {"type": "path"},
-        "data_dirs": {"type": "list", "elements": "str", "default": []},
-        "digests": {
-            "type": "dict",
-            "options": {
-                "key": {"type": "str", "default": "", "no_log": True},
-                "paths": {"type": "list", "elements": "str", "default": []},
-            },
-        },
-        "shared": {
-            "type": "dict",
-            "options": {
-                "mount": {"type": "path", "required": True},
-                "paths": {"type": "list", "elements": "str", "required": True},
-            },
-        },
-        "record": {"type": "path", "default": "/var/lib/data-miner/owned.json"},
-    }
-    module = AnsibleModule(argument_spec=arguments, supports_check_mode=True)
-    module.exit_json(changed=False, facts=look(module.params))
-
-
-if __name__ == "__main__":
-    main()
+def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
+    """Return what the module returns, in check mode too."""
+    del check
+    return {"changed": False, "facts": look(params)}

@@ -107,11 +107,21 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.files_size import files_bytes
 from ansible.module_utils.shared_mount import STAT_TIMEOUT_S, SharedMountError, bounded, is_mounted
 
+ARGUMENTS: dict[str, Any] = {
+    "mount": {"type": "path", "required": True},
+    "data_dir": {"type": "path", "required": True},
+    "action": {"type": "str", "choices": ["look", "exchange"], "default": "look"},
+    "name": {"type": "str", "default": ""},
+    "names": {"type": "list", "elements": "str", "default": []},
+    "token": {"type": "str", "default": "", "no_log": False},
+    "certificate_dirs": {"type": "list", "elements": "path", "default": []},
+    "timeout_s": {"type": "int", "default": 45},
+}
 #: of the files that machines exchange
 PREFIX = ".data-miner-verify-"
 #: added to a machine's name: it has read the files of all
@@ -204,31 +214,18 @@ def _text(path: Path) -> str:
     return ""
 
 
-def main() -> None:
-    """Run as an Ansible module."""
-    module = AnsibleModule(
-        argument_spec={
-            "mount": {"type": "path", "required": True},
-            "data_dir": {"type": "path", "required": True},
-            "action": {"type": "str", "choices": ["look", "exchange"], "default": "look"},
-            "name": {"type": "str", "default": ""},
-            "names": {"type": "list", "elements": "str", "default": []},
-            "token": {"type": "str", "default": "", "no_log": False},
-            "certificate_dirs": {"type": "list", "elements": "path", "default": []},
-            "timeout_s": {"type": "int", "default": 45},
-        },
-        supports_check_mode=True,
-    )
-    mount, mounted = module.params["mount"], is_mounted(module.params["mount"])
-    failure, limit_s = "", module.params["timeout_s"]
-    if module.params["action"] == "exchange" and not module.check_mode:
-        asked = [module.params[key] for key in ("name", "names", "token")]
+def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
+    """Return what the module returns."""
+    mount, mounted = params["mount"], is_mounted(params["mount"])
+    failure, limit_s = "", params["timeout_s"]
+    if params["action"] == "exchange" and not check:
+        asked = [params[key] for key in ("name", "names", "token")]
         failure = "it is not mounted"
         if mounted:
             failure = bounded(limit_s, exchange, Path(mount), *asked, limit_s * 0.8)
-    result = {"changed": False, "mounted": mounted, **space(module.params["data_dir"])}
-    result["certificates"] = certificates(module.params["certificate_dirs"])
-    result["stored_bytes"] = files_bytes(f"{module.params['data_dir']}/volume")
+    result = {"changed": False, "mounted": mounted, **space(params["data_dir"])}
+    result["certificates"] = certificates(params["certificate_dirs"])
+    result["stored_bytes"] = files_bytes(f"{params['data_dir']}/volume")
     if mounted:
         result.update(shared_space(mount))
     result["problem"] = (
@@ -237,8 +234,4 @@ def main() -> None:
         if failure
         else ""
     )
-    module.exit_json(**result)
-
-
-if __name__ == "__main__":
-    main()
+    return result

@@ -6,6 +6,7 @@ import importlib.util
 from typing import Any
 
 import ansible.module_utils
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from miner_cluster.cluster import CHECKOUT
 
@@ -21,6 +22,19 @@ def load_module(name: str) -> Any:
 def load_action(name: str) -> Any:
     """Import action_plugins/<name>.py."""
     return _load("action_plugins", name)
+
+
+def call(module: Any, arguments: dict[str, Any], *, check: bool = False) -> Any:
+    """Return what a module's ``run`` returns."""
+    return module.run(checked(module, arguments), check=check)
+
+
+def checked(module: Any, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return a module's options, with the defaults of those that are not given."""
+    validated = ArgumentSpecValidator(module.ARGUMENTS).validate(arguments)
+    assert not validated.error_messages
+    options: dict[str, Any] = validated.validated_parameters
+    return options
 
 
 def _load(directory: str, name: str) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from data_miner.config.yaml_text import Loader
+from data_miner.config.yaml_text import Loader, SlowLoader
 from data_miner.errors import ConfigError, Problem
 
 #: far above what a thousand machines need; below what keeps a controller busy
@@ -76,9 +76,8 @@ def parse_yaml(text: str, path: Path) -> Source:
             [_problem(file, 1, 1, "the file starts with a byte order mark", "save as plain UTF-8")]
         )
     try:
-        loader = Loader(text)
+        loader, root = _nodes(text)
         reader = _Reader(file=file, loader=loader)
-        root = loader.get_single_node()
         data = reader.value(root, ()) if root is not None else None
     except yaml.MarkedYAMLError as error:
         raise ConfigError([_syntax_problem(file, text, error)]) from error
@@ -98,6 +97,15 @@ def parse_yaml(text: str, path: Path) -> Source:
         found = "the file is empty" if data is None else f"the file holds {_kind(data)}"
         raise ConfigError([_problem(file, 1, 1, found, "write a mapping: lines of `key: value`")])
     return Source(path=path, data=data, marks=reader.marks)
+
+
+def _nodes(text: str) -> tuple[Loader | SlowLoader, yaml.Node | None]:
+    try:
+        loader = Loader(text)
+        return loader, loader.get_single_node()
+    except yaml.YAMLError:
+        slow = SlowLoader(text)
+        return slow, slow.get_single_node()
 
 
 def _read(path: Path) -> str:
@@ -127,7 +135,7 @@ def _place(before: str) -> tuple[int, int]:
 class _Reader:
     """Turns YAML nodes into plain values, noting marks and problems on the way."""
 
-    def __init__(self, *, file: str, loader: Loader) -> None:
+    def __init__(self, *, file: str, loader: Loader | SlowLoader) -> None:
         self.file = file
         self.loader = loader
         self.marks: dict[KeyPath, Mark] = {}

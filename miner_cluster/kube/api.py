@@ -198,7 +198,7 @@ class Api:
 def _current(kubeconfig: Path) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """Cluster and user of the kubeconfig's current context."""
     try:
-        config = yaml.safe_load(kubeconfig.read_text())
+        config = yaml.load(kubeconfig.read_text(), Loader=yaml.CSafeLoader)
         names = {c["name"]: c["context"] for c in config["contexts"]}[config["current-context"]]
         cluster = {c["name"]: c["cluster"] for c in config["clusters"]}[names["cluster"]]
         user = {u["name"]: u["user"] for u in config["users"]}[names["user"]]

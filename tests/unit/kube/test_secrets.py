@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 
 from miner_cluster.kube.api import NOT_FOUND, ApiError, KubeError
 from miner_cluster.kube.secrets import apply_secret, missing_secrets, remove_secret, wanted_secret
-from tests.modules import load_module
+from tests.modules import call, load_module
 from tests.unit.kube.fake_api import FakeApi
 
 generated = load_module("generated_secret")
@@ -160,7 +158,7 @@ def test_check_mode_prepares_and_rotates_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("state", ["present", "next", "kept", "rotated"])
 def test_a_disk_that_takes_nothing_is_told_as_what_no_log_does_not_hide(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, state: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str
 ) -> None:
     path = tmp_path / "password"
     if state != "present":
@@ -174,17 +172,13 @@ def test_a_disk_that_takes_nothing_is_told_as_what_no_log_does_not_hide(
     monkeypatch.setattr(generated.os, "fsync", refuse)
     monkeypatch.setattr(generated.Path, "rename", refuse)
     secret = {"name": "postgres", "path": str(path), "value": "new"}
-    with patch_module_args({"secrets": [secret], "state": state}), pytest.raises(SystemExit):
-        generated.main()
-    said = json.loads(capsys.readouterr().out)
+    said = call(generated, {"secrets": [secret], "state": state})
     assert said["problems"] == {"postgres": f"{path}: No space left on device"}
     assert not said["changed"]
     assert said["secrets"] == ({"postgres": ""} if state in {"present", "next"} else {})
 
 
-def test_several_secrets_are_had_in_one_go_each_with_its_own_problem(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_several_secrets_are_had_in_one_go_each_with_its_own_problem(tmp_path: Path) -> None:
     (tmp_path / "postgres").mkdir()
     (tmp_path / "postgres" / "pgdata").touch()
     secrets = [
@@ -196,12 +190,7 @@ def test_several_secrets_are_had_in_one_go_each_with_its_own_problem(
             "unless_present": [str(tmp_path / "postgres")],
         },
     ]
-    results = []
-    for _ in range(2):
-        with patch_module_args({"secrets": secrets}), pytest.raises(SystemExit):
-            generated.main()
-        results.append(json.loads(capsys.readouterr().out))
-    first, second = results
+    first, second = (call(generated, {"secrets": secrets}) for _ in range(2))
     assert (first["changed"], second["changed"]) == (True, False)
     assert first["secrets"] == second["secrets"]
     assert first["secrets"]["page"] == (tmp_path / "page-password").read_text().strip()

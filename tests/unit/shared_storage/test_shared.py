@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pytest
-from ansible.module_utils.testing import patch_module_args
-
 from module_utils.shared_mount import is_mounted
-from tests.modules import load_module
+from tests.modules import call, load_module
 
 shared_file = load_module("shared_file")
 shared_directory = load_module("shared_directory")
@@ -51,13 +47,9 @@ def test_a_file_of_an_earlier_run_does_not_count_and_stays(tmp_path: Path) -> No
     assert [path.name for path in tmp_path.iterdir()] == [".data-miner-verify-two"]
 
 
-def test_a_machine_without_the_mount_says_where_to_look(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_machine_without_the_mount_says_where_to_look(tmp_path: Path) -> None:
     arguments = {"mount": str(tmp_path), "data_dir": str(tmp_path), "action": "exchange", "name": "one"}
-    with patch_module_args(arguments), pytest.raises(SystemExit):
-        shared_file.main()
-    message = json.loads(capsys.readouterr().out)["problem"]
+    message = call(shared_file, arguments)["problem"]
     assert "does not work there: it is not mounted" in message
     assert message.endswith("kubectl get pods -A -o wide -l app.kubernetes.io/name=mount")
 
