@@ -33,6 +33,9 @@ options:
     description: The project whose first frames are waited for; empty for none.
     type: str
     default: ""
+  counts:
+    description: What M(project_counts) returned just now; it is asked for where that is not given.
+    type: dict
   wait_s:
     description: >-
       Seconds to wait at most for these frames and for the database to answer;
@@ -79,10 +82,11 @@ from miner_cluster import k3s_certificates, lab_models
 from miner_cluster.app_config import MinerConfig, load_miner_config
 from miner_cluster.backup.sets import latest
 from miner_cluster.cluster import Cluster, as_cluster
+from miner_cluster.in_process import module
 from miner_cluster.kube.api import Api, KubeError
 from miner_cluster.kube.deployed import storage_certificates
 from miner_cluster.kube.drift import drift
-from miner_cluster.kube.look import Counts, counts, look, settled_counts
+from miner_cluster.kube.look import Counts, look
 from miner_cluster.kube.secrets import generated, missing_secrets
 from miner_cluster.kube.service_health import service_problems
 from miner_cluster.kube.waiting import Wait
@@ -103,6 +107,7 @@ ARGUMENTS: dict[str, Any] = {
     "stand_ins": {"type": "list", "elements": "str", "default": []},
     "objects": {"type": "list", "elements": "dict", "default": []},
     "project": {"type": "str", "default": ""},
+    "counts": {"type": "dict"},
     "wait_s": {"type": "int", "default": 0},
 }
 
@@ -189,19 +194,14 @@ def _config(cluster: Cluster, problems: list[str]) -> MinerConfig | None:
 
 
 def _counts(cluster: Cluster, params: dict[str, Any], problems: list[str]) -> Counts:
-    kubectl = Path(cluster.state_dir) / "bin" / "kubectl"
-    try:
-        found = settled_counts(
-            lambda: counts(kubectl, cluster.namespace),
-            params["project"],
-            wait_s=params["wait_s"],
-            waiting=Wait(Display().display),
-        )
-    except KubeError as error:
-        problems.append(str(error))
-        return {}
-    problems += project_problems(found, params["project"], cluster.namespace)
-    return found
+    asked = {key: params[key] for key in ("cluster", "project", "wait_s")}
+    found = params["counts"] or module("project_counts").run(asked, check=True)
+    projects: Counts = found["projects"]
+    if found["problem"]:
+        problems.append(found["problem"])
+    else:
+        problems += project_problems(projects, params["project"], cluster.namespace)
+    return projects
 
 
 def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:  # noqa: ARG001 - nothing is changed
@@ -210,5 +210,5 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:  # noqa: ARG0
     waiting = Wait(Display().display)
     while report["problems"] and waiting.waited_s < min(params["wait_s"], SETTLE_S):
         waiting.again("; ".join, report["problems"], poll_s=POLL_S)
-        report = see(params)
+        report = see(params | {"counts": None})
     return {"changed": False, "report": report, "text": as_text(report), "problems": report["problems"]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -140,11 +141,11 @@ def _config_annotation(cluster: Cluster, service: str) -> dict[str, str]:
     """Return the annotation that rolls a service's pod when its configuration changes."""
     if not (files := _files(cluster, service)):
         return {}
-    return {"data-miner/config-hash": hashlib.sha256(_yaml(files).encode()).hexdigest()[:16]}
+    return {"data-miner/config-hash": hashlib.sha256(json.dumps(files).encode()).hexdigest()[:16]}
 
 
 def _yaml(value: object) -> str:
-    return yaml.safe_dump(value, sort_keys=False)
+    return yaml.dump(value, Dumper=yaml.CSafeDumper, sort_keys=False)
 
 
 def _device_plugin(cluster: Cluster, images: Mapping[str, str]) -> Iterator[Item]:

@@ -211,11 +211,40 @@ def test_people_see_why_items_were_skipped(cluster: Cluster) -> None:
 def test_the_status_holds_what_is_wrong_with_the_project(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = load_module("cluster_status")
-    monkeypatch.setattr(module, "counts", lambda *_: {"other": project(1)})
+    status, counts = load_module("cluster_status"), load_module("project_counts")
+    monkeypatch.setattr(counts, "counts", lambda *_: {"other": project(1)})
+    monkeypatch.setattr(status, "module", {"project_counts": counts}.__getitem__)
+    asked = {"cluster": cluster.model_dump(mode="json"), "project": "demo", "wait_s": 0}
+    for known in (None, {"projects": {"other": project(1)}, "problem": ""}):
+        problems: list[str] = []
+        assert status._counts(cluster, asked | {"counts": known}, problems) == {"other": project(1)}
+        assert problems[0].startswith("project demo was not queued")
+
+
+def test_counts_that_could_not_be_had_are_the_problem(cluster: Cluster) -> None:
     problems: list[str] = []
-    assert module._counts(cluster, {"project": "demo", "wait_s": 0}, problems) == {"other": project(1)}
-    assert problems[0].startswith("project demo was not queued")
+    asked = {"cluster": {}, "project": "demo", "wait_s": 0}
+    failed = {"projects": {}, "problem": "The monitor did not say its counts"}
+    assert load_module("cluster_status")._counts(cluster, asked | {"counts": failed}, problems) == {}
+    assert problems == ["The monitor did not say its counts"]
+
+
+def test_counts_that_were_brought_along_are_asked_for_anew_where_a_problem_may_pass(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = load_module("cluster_status")
+    empty = build(cluster, nodes=None, workloads=[], pods=[], looks={}, projects={}, stand_ins=[])
+    asked: list[object] = []
+
+    def see(params: dict[str, Any]) -> Any:
+        asked.append(params["counts"])
+        return {**empty, "problems": ["a probe was slow"] if params["counts"] else []}
+
+    monkeypatch.setattr(module, "see", see)
+    monkeypatch.setattr(module, "POLL_S", 0.0)
+    counts = {"projects": {}, "problem": "no"}
+    assert module.run({"wait_s": 9, "counts": counts}, check=False)["problems"] == []
+    assert asked == [counts, None]
 
 
 def test_backups_that_may_not_be_looked_at_are_a_problem_and_the_rest_is_seen(
