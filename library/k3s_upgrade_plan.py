@@ -35,6 +35,15 @@ options:
       Whether pods of others may lose data in an emptyDir, or themselves where nothing makes them anew.
     type: bool
     default: false
+  back:
+    description: Whether it may be an older patch than the one that runs.
+    type: bool
+    default: false
+  at_a_time:
+    description: >-
+      How many agents may be away at once, a number, or a share of those that are upgraded such as V(25%).
+    type: str
+    default: "1"
   incomplete:
     description: Whether an upgrade that has begun goes on while workloads of ours are not complete.
     type: bool
@@ -73,6 +82,17 @@ agents:
   type: list
   elements: str
   returned: always
+first:
+  description: >-
+    Those agents that are begun together first, as many as may be away at once, less others that take no pods;
+    one at least.
+  type: list
+  elements: str
+  returned: always
+back:
+  description: Whether it is an older patch than one that runs.
+  type: bool
+  returned: always
 reopen:
   description: Nodes that have the version and that an interrupted upgrade left closed.
   type: list
@@ -92,7 +112,7 @@ from ansible.utils.display import Display
 
 from miner_cluster.cluster import as_cluster
 from miner_cluster.kube.api import Api
-from miner_cluster.kube.upgrade import make_plan, refuse_incomplete, refuse_losses
+from miner_cluster.kube.upgrade import batch, make_plan, refuse_incomplete, refuse_losses
 from miner_cluster.kube.waiting import Wait
 
 ARGUMENTS: dict[str, Any] = {
@@ -100,6 +120,8 @@ ARGUMENTS: dict[str, Any] = {
     "hosts": {"type": "list", "elements": "str", "required": True},
     "drain": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
     "force": {"type": "bool", "default": False},
+    "back": {"type": "bool", "default": False},
+    "at_a_time": {"type": "str", "default": "1"},
     "incomplete": {"type": "bool", "default": False},
     "wait_s": {"type": "int", "default": 600},
 }
@@ -114,18 +136,27 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     """
     cluster = as_cluster(params["cluster"])
     api = Api(Path(cluster.state_dir) / "kubeconfig")
-    plan = make_plan(cluster, api.list("v1", "Node"), params["hosts"], drain=_DRAIN[params["drain"]])
+    plan = make_plan(
+        cluster,
+        api.list("v1", "Node"),
+        params["hosts"],
+        drain=_DRAIN[params["drain"]],
+        back=params["back"],
+    )
     namespaces = (cluster.namespace, cluster.seaweedfs.namespace)
     if not params["force"]:
         refuse_losses(plan, api.list("v1", "Pod"), namespaces)
     if plan.goes_on and not params["incomplete"]:
         waiting = Wait(Display().display)
         refuse_incomplete(api, namespaces, waiting, timeout_s=0 if check else params["wait_s"])
+    agents = [turn.name for turn in plan.turns if not turn.server]
     return {
         "changed": False,
         "nodes": {turn.name: {"before": turn.before, "drain": turn.drain} for turn in plan.turns},
         "servers": [turn.name for turn in plan.turns if turn.server],
-        "agents": [turn.name for turn in plan.turns if not turn.server],
+        "agents": agents,
+        "first": agents[: batch(plan, params["at_a_time"])],
+        "back": plan.back,
         "reopen": list(plan.reopen),
         "absent": list(plan.absent),
     }

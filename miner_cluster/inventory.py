@@ -71,6 +71,8 @@ def groups(cluster: Cluster) -> dict[str, list[str]]:
         # Filled while playbooks/upgrade.yml runs, with machines that get another k3s.
         "upgraded_servers": [],
         "upgraded_agents": [],
+        # As many as are begun together.
+        "upgraded_first": [],
     }
 
 

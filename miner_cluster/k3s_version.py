@@ -37,6 +37,15 @@ def minor(version: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
+def newer(nodes: Sequence[Running], wanted: str) -> str:
+    """Return which nodes would go back to an older patch, in words; empty where none would.
+
+    Kubernetes allows that, and it is seldom meant.
+    """
+    found = [node for node in nodes if _order(node.version) > _order(wanted)]
+    return _running(found) if found else ""
+
+
 def problems(nodes: Sequence[Running], wanted: str, *, within: Collection[str]) -> list[str]:
     """Return why nodes can't be brought to a version, a sentence for each reason with what to do.
 
@@ -53,6 +62,11 @@ def problems(nodes: Sequence[Running], wanted: str, *, within: Collection[str]) 
         *_too_old(nodes, wanted),
         *_newer_than_servers(nodes, wanted, within),
     ]
+
+
+def _order(version: str) -> tuple[int, ...]:
+    """Return what is greater for a later release: minor version, patch, and the number of k3s' own."""
+    return tuple(map(int, re.findall(r"\d+", version)))
 
 
 def _going_back(nodes: Sequence[Running], wanted: str) -> Iterator[str]:

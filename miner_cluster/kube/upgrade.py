@@ -6,12 +6,12 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from miner_cluster.cluster import ROLE_LABEL, Cluster
-from miner_cluster.k3s_version import Running, minor, problems
+from miner_cluster.k3s_version import Running, minor, newer, problems
 from miner_cluster.kube.api import NOT_FOUND, Api, ApiError, KubeError, Object
 from miner_cluster.kube.draining import closed_for, lossy, movable, reopen
 from miner_cluster.kube.node_labels import trouble
 from miner_cluster.kube.prune import title
-from miner_cluster.kube.rollout import pending
+from miner_cluster.kube.rollout import pending, ready
 from miner_cluster.kube.waiting import Wait
 
 #: why nodes are closed
@@ -39,17 +39,26 @@ class Plan:
         turns: the nodes in their order, servers first.
         reopen: nodes that have the version already, and that an interrupted upgrade left closed.
         absent: nodes of the configuration that are not in the cluster yet.
+        unavailable: agents of the cluster that take no pods, but for those whose turn it is anyway.
+        back: whether it is an older patch than one that runs.
         goes_on: whether it has begun and stopped between two nodes, none of which is closed.
     """
 
     turns: tuple[Turn, ...]
     reopen: tuple[str, ...]
     absent: tuple[str, ...]
+    unavailable: tuple[str, ...] = ()
+    back: bool = False
     goes_on: bool = False
 
 
 def make_plan(
-    cluster: Cluster, nodes: Iterable[Object], within: Collection[str], *, drain: bool | None = None
+    cluster: Cluster,
+    nodes: Iterable[Object],
+    within: Collection[str],
+    *,
+    drain: bool | None = None,
+    back: bool = False,
 ) -> Plan:
     """Plan the way of all nodes to the configured version.
 
@@ -58,6 +67,7 @@ def make_plan(
         nodes: of the cluster.
         within: names of the machines that this run is about.
         drain: whether pods move away; None for where the minor version changes, as Kubernetes asks.
+        back: whether it may be an older patch than the one that runs.
 
     Raises:
         KubeError: the version can't be reached from what runs; with all reasons.
@@ -77,6 +87,12 @@ def make_plan(
         )
     if reasons := problems(running, wanted, within=within):
         raise KubeError(f"Nothing was done. {wanted} can't be reached: " + ". ".join(reasons))
+    patches = newer([one for one in running if one.name in within], wanted)
+    if patches and not back:
+        raise KubeError(
+            f"Nothing was done. {patches}, so {wanted} goes back to an older patch. Set cluster.k3s_version "
+            "to a later one, or go back all the same with -e upgrade_back=true"
+        )
     turns = [
         Turn(
             name=one.name,
@@ -96,10 +112,29 @@ def make_plan(
             if one.name in within and one.name not in coming and closed_for(found[one.name]) == REASON
         ),
         absent=tuple(name for name in cluster.nodes if name not in found),
+        unavailable=tuple(
+            one.name
+            for one in running
+            if not one.server and one.name not in coming and not _takes_pods(found[one.name])
+        ),
+        back=bool(patches),
         goes_on=bool(turns)
         and any(one.version == wanted for one in running)
         and not any(closed_for(found[one.name]) == REASON for one in running),
     )
+
+
+def batch(plan: Plan, at_a_time: str) -> int:
+    """Return how many agents are begun together, so that no more than that are away at once.
+
+    Args:
+        plan: whose agents that take no pods already count.
+        at_a_time: a number, or a share of the agents that are upgraded, such as ``25%``.
+    """
+    agents = sum(not turn.server for turn in plan.turns)
+    share = at_a_time.removesuffix("%")
+    number = int(share) * agents // 100 if at_a_time.endswith("%") else int(at_a_time)
+    return max(1, number - len(plan.unavailable))
 
 
 def refuse_losses(plan: Plan, pods: Iterable[Object], namespaces: Sequence[str]) -> None:
@@ -149,6 +184,10 @@ def refuse_incomplete(api: Api, namespaces: Sequence[str], waiting: Wait, *, tim
             f"Nothing was done. The upgrade has begun, and {error}. Mend that first, or go on all the same "
             "with -e upgrade_incomplete=true"
         ) from error
+
+
+def _takes_pods(node: Object) -> bool:
+    return ready(node) and not node.get("spec", {}).get("unschedulable")
 
 
 def version(node: Object) -> str:

@@ -33,6 +33,7 @@ def test_the_file_of_the_earlier_system_loads_with_a_warning_for_each_latest() -
         "as_wanted": [],
         "upgraded_servers": [],
         "upgraded_agents": [],
+        "upgraded_first": [],
     }
     assert inventory.cluster["k3s_app_overrides"]["output_dir"] == "/swdfs_mnt/swshared/data_miner_output"
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miner_cluster.k3s_version import KUBELET_BEHIND, Running, minor, problems
+from miner_cluster.k3s_version import KUBELET_BEHIND, Running, minor, newer, problems
 
 WANTED = "v1.32.2+k3s1"
 
@@ -91,3 +91,11 @@ def test_a_version_without_numbers_is_an_error() -> None:
     assert minor("v1.31.0-rc1+k3s1") == (1, 31)
     with pytest.raises(ValueError, match=r"'latest' is no version such as v1\.31\.0\+k3s1"):
         minor("latest")
+
+
+@pytest.mark.parametrize("version", ["v1.32.3+k3s1", "v1.32.2+k3s2", "v1.32.10+k3s1"])
+def test_a_later_patch_is_named_as_what_is_gone_back_from(version: str) -> None:
+    assert (
+        newer([server(version), agent("v1.31.9+k3s1"), agent(WANTED, "a2")], WANTED) == f"s1 runs {version}"
+    )
+    assert newer([agent("v1.32.1+k3s9")], WANTED) == ""

@@ -14,6 +14,7 @@ from miner_cluster.kube.draining import CLOSED_FOR
 from miner_cluster.kube.upgrade import (
     Plan,
     Turn,
+    batch,
     make_plan,
     open_again,
     open_once_it_answers,
@@ -102,6 +103,38 @@ def test_a_step_that_kubernetes_does_not_allow_is_refused_with_all_reasons(clust
     assert text.startswith(f"Nothing was done. {NEW} can't be reached: ")
     assert "one runs v1.30.0+k3s1" in text
     assert "two runs v1.33.0+k3s1" in text
+
+
+def test_an_older_patch_is_gone_back_to_only_where_that_is_meant(cluster: Cluster) -> None:
+    there = [node("one", "v1.32.5+k3s1"), node("two", OLD)]
+    with pytest.raises(
+        KubeError, match=r"one runs v1\.32\.5\+k3s1, so .* older patch\. .*-e upgrade_back=true"
+    ):
+        make_plan(cluster, there, ALL)
+    plan = make_plan(cluster, there, ALL, back=True)
+    assert plan.back
+    assert [turn.name for turn in plan.turns] == ["one", "two"]
+    assert not make_plan(cluster, there, ["two"]).back
+
+
+@pytest.mark.parametrize(
+    ("at_a_time", "away", "wanted"),
+    [("1", 0, 1), ("3", 0, 3), ("3", 1, 2), ("3", 5, 1), ("50%", 0, 4), ("50%", 1, 3), ("1%", 0, 1)],
+)
+def test_agents_that_take_no_pods_count_among_those_that_are_away(
+    at_a_time: str, away: int, wanted: int
+) -> None:
+    turns = (turn("one", server=True), *(turn(f"agent-{number}") for number in range(8)))
+    unavailable = tuple(f"away-{number}" for number in range(away))
+    assert batch(Plan(turns=turns, reopen=(), absent=(), unavailable=unavailable), at_a_time) == wanted
+
+
+def test_an_agent_is_away_that_is_not_ready_or_closed_and_not_about_to_be_upgraded(cluster: Cluster) -> None:
+    there = [node("one"), node("two", NEW, ready=False), node("three", ready=False)]
+    assert make_plan(cluster, there, ALL).unavailable == ("two",)
+    assert make_plan(cluster, there, ["one", "two"]).unavailable == ("two", "three")
+    there = [node("one"), node("two", NEW, closed="leaving"), node("three", NEW)]
+    assert make_plan(cluster, there, ALL).unavailable == ("two",)
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,7 @@ def test_the_plan_names_each_node_with_what_happens_to_it(run: Run) -> None:
     plan = run("k3s_upgrade_plan", hosts=["one", "two", "three"])
     assert plan["nodes"] == {name: {"before": OLD, "drain": True} for name in ("one", "two")}
     assert (plan["servers"], plan["agents"], plan["absent"]) == (["one"], ["two"], ["three"])
+    assert (plan["first"], plan["back"]) == (["two"], False)
     assert not plan["changed"]
 
 
