@@ -102,8 +102,9 @@ def own_name(reference: str, image_id: str) -> str:
 
 
 def repository(reference: str) -> str:
-    """Return a full reference without its tag."""
-    return reference.rpartition(":")[0]
+    """Return a full reference without its tag and digest."""
+    host, slash, name = reference.partition("@")[0].rpartition("/")
+    return host + slash + name.partition(":")[0]
 
 
 def _labels(text: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -138,3 +139,16 @@ def test_a_reference_whose_id_containerd_lost_is_imported_anew() -> None:
 def test_an_image_that_is_not_built_yet_counts_as_missing() -> None:
     steps = plan({}, {REF: ""}, spares=1)
     assert list(steps.missing.values()) == [REF]
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "registry:5000/library/postgres:16",
+        f"registry:5000/library/postgres@sha256:{'c' * 64}",
+        f"registry:5000/library/postgres:16@sha256:{'c' * 64}",
+    ],
+)
+def test_an_own_name_is_a_reference_also_of_what_is_named_by_its_digest(reference: str) -> None:
+    assert repository(reference) == "registry:5000/library/postgres"
+    assert own_name(reference, A) == f"registry:5000/library/postgres:id-{A.removeprefix('sha256:')[:12]}"
