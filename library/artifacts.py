@@ -129,7 +129,7 @@ def make(
     cluster = as_cluster(data)
 
     def look(*, look_only: bool) -> Plan:
-        return plan(cluster, store, look_only=look_only, nvidia=nvidia, self_contained=directory is not None)
+        return plan(cluster, store, look_only=look_only, nvidia=nvidia, directory=directory)
 
     copied = []
     if directory and not check_mode:

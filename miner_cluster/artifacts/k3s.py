@@ -33,18 +33,27 @@ _ASSETS = {"amd64": "k3s", "arm64": "k3s-arm64"}
 
 
 def choose(
-    store: Store, version: str, *, lab: Path, stand_in_allowed: bool, look_only: bool = False
+    store: Store,
+    version: str,
+    *,
+    lab: Path,
+    stand_in_allowed: bool,
+    look_only: bool = False,
+    directory: Store | None = None,
 ) -> Recipe:
     """Return the recipe of the k3s program: one that is in the cache already, else the best that can be had.
+
+    A directory counts as the cache does, from which what lacks there is taken over.
 
     Raises:
         ArtifactError: the release can't be had, and nothing can stand in for it; not where one only looks.
     """
     real = release(store, version)
-    if store.find(real) or _dropped(store, version):
+    stores = [store, *([directory] if directory else [])]
+    if any(one.find(real) for one in stores) or _dropped(store, version):
         return real
     replacement = stand_in(lab, version) if stand_in_allowed and version in stand_ins(lab) else None
-    if replacement and store.find(replacement):
+    if replacement and any(one.find(replacement) for one in stores):
         return replacement
     if reachable(version):
         return real

@@ -56,7 +56,7 @@ def plan(
     lab: Path = LAB,
     look_only: bool = False,
     nvidia: bool = False,
-    self_contained: bool = False,
+    directory: Store | None = None,
 ) -> Plan:
     """Return what a cluster needs; looks whether k3s can be fetched where it is not in the cache.
 
@@ -66,14 +66,22 @@ def plan(
         lab: the directory lab/ of the repository.
         look_only: whether nothing is made afterwards.
         nvidia: whether a machine gets NVIDIA's container toolkit.
-        self_contained: whether machines have no internet, and get also what registries have.
+        directory: takes the internet's place, so that machines get also what registries have.
 
     Raises:
         ArtifactError: something that the configuration names can't be had; k3s may where one only looks.
     """
     images = lab_images.recipes(lab)
     allowed = cluster.lab is not None
-    program = k3s.choose(store, cluster.k3s_version, lab=lab, stand_in_allowed=allowed, look_only=look_only)
+    self_contained = directory is not None
+    program = k3s.choose(
+        store,
+        cluster.k3s_version,
+        lab=lab,
+        stand_in_allowed=allowed,
+        look_only=look_only,
+        directory=directory,
+    )
     if program.stand_in:
         archives = airgap.recipes(lab)
     else:

@@ -19,6 +19,7 @@ from miner_cluster.artifacts.recipe import ArtifactError, Recipe
 from miner_cluster.artifacts.store import Store
 from miner_cluster.cluster import CHECKOUT
 from miner_cluster.k3s_version import minor
+from tests.unit.artifacts.making import quiet_store
 
 VERSION = "v1.31.0+k3s1"
 LAB = CHECKOUT / "lab"
@@ -169,3 +170,15 @@ def test_a_release_without_the_checksum_is_an_error(store: Store, releases: Path
     (releases / VERSION / SUMS).write_text("")
     with pytest.raises(ArtifactError, match=f"no checksum of {ASSET}"):
         store.ensure(choose(store, lab=False))
+
+
+def test_what_a_directory_has_is_chosen_without_the_internet(
+    store: Store, releases: Path, tmp_path: Path
+) -> None:
+    directory = quiet_store(tmp_path / "directory")
+    found = partial(k3s.choose, store, VERSION, lab=LAB, stand_in_allowed=True, directory=directory)
+    assert found().name == "k3s-stand-in"
+    publish(releases / VERSION)
+    directory.ensure(k3s.release(directory, VERSION))
+    shutil.rmtree(releases / VERSION)
+    assert found().name == "k3s"

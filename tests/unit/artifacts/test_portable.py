@@ -80,14 +80,16 @@ def test_without_room_it_is_said_where(store: Store, tmp_path: Path) -> None:
         quiet_store(tmp_path / "full/sub").take_over(file_recipe("abc"), store)
 
 
-def test_machines_without_internet_get_what_registries_have(store: Store, tmp_path: Path) -> None:
+def test_machines_without_internet_get_what_registries_have(
+    store: Store, directory: Store, tmp_path: Path
+) -> None:
     k3s.drop_directory(store, "v1.31.0+k3s1").mkdir(parents=True)
     for name in ("k3s", "k3s-arm64"):
         (k3s.drop_directory(store, "v1.31.0+k3s1") / name).touch()
     cluster = production(tmp_path)
     connected = plan(cluster, store)
     assert (connected.images, connected.base_image, connected.airgap) == ([], None, [])
-    alone = plan(cluster, store, self_contained=True)
+    alone = plan(cluster, store, directory=directory)
     assert {recipe.reference for recipe in alone.images} == {
         "chrislusf/seaweedfs:4.48",
         "postgres:16",
@@ -109,7 +111,7 @@ def test_a_directory_that_was_filled_spares_all_building(
     images: list[Recipe] = []
 
     def little(*arguments: Any, **options: Any) -> Plan:
-        found = real_plan(*arguments, look_only=True, self_contained=True)
+        found = real_plan(*arguments, look_only=True, directory=directory)
         fields = {name: getattr(found, name) for name in Plan.__dataclass_fields__}
         for name, value in fields.items():
             if isinstance(value, Recipe):
