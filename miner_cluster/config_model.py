@@ -115,8 +115,9 @@ class Image(Section):
     models: Text | None = None
     """Directory of models, <name>/config.json, that become part of that image; counts from the checkout."""
     pull_policy: Literal["Never", "IfNotPresent", "Always"] = "Never"
-    bandwidth_mbit: Annotated[float, Field(gt=0)] | None = None
-    """What leaves the controller at the most while images travel, in Mbit/s. Unset: all that it can."""
+    bandwidth_mbit: Annotated[float, Field(ge=1)] | None = None
+    """What leaves the controller at the most while images travel, in Mbit/s. Unset: all that it can. k3s and
+    its own image archives, which come to new machines and with upgrades, are not among them."""
 
 
 class Seaweedfs(Section):
