@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from miner_cluster.kube.api import Api, ApiError, Object
+from miner_cluster.kube.api import Api, ApiError, KubeError, Object
 from miner_cluster.kube.node_labels import ANNOTATION as LABELS
 from miner_cluster.kube.node_labels import MERGE_PATCH, owned_labels
 from miner_cluster.taints import Taint, parse
@@ -36,11 +36,19 @@ class Change:
 
 
 def plan(node: Object, wanted: Sequence[str]) -> Change | None:
-    """Return how to bring a node to its taints; None when there is nothing to do."""
+    """Return how to bring a node to its taints; None when there is nothing to do.
+
+    One that somebody else has set stays theirs, also where the configuration names it too.
+
+    Raises:
+        KubeError: somebody else has set one that a node can have only once, with another value.
+    """
     meta = node["metadata"]
     present: list[Object] = node.get("spec", {}).get("taints") or []
     before = owned_labels((meta.get("annotations") or {}).get(ANNOTATION))
-    ours = {_name(taint): taint for taint in map(_object, wanted)}
+    theirs = {_name(taint): taint for taint in present if _name(taint) not in before}
+    _refuse(meta["name"], theirs, wanted)
+    ours = {name: taint for taint in map(_object, wanted) if (name := _name(taint)) not in theirs}
     kept = [taint for taint in present if _name(taint) not in before | ours.keys()]
     same = [taint for taint in present if _same(taint, ours.get(_name(taint)))]
     added = [taint for name, taint in ours.items() if name not in map(_name, same)]
@@ -92,6 +100,17 @@ def apply(api: Api, change: Change, wanted: Sequence[str]) -> None:
         if again is None:
             return
         change = again
+
+
+def _refuse(node: str, theirs: Mapping[str, Object], wanted: Sequence[str]) -> None:
+    for text in wanted:
+        present = theirs.get(_name(_object(text)))
+        if present is not None and not _same(present, _object(text)):
+            raise KubeError(
+                f"{node} has the taint {words(present)}, which somebody else has set, and "
+                f"cluster_config.yaml wants {text}; write that one, or remove it: "
+                f"kubectl taint nodes {node} {_name(present)}-"
+            )
 
 
 def _object(text: str) -> Object:

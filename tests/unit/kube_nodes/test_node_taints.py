@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miner_cluster.kube.api import Api, ApiError
+from miner_cluster.kube.api import Api, ApiError, KubeError
 from miner_cluster.kube.node_taints import ANNOTATION, apply, gentle, plan, words
 
 TAINTS = st.dictionaries(
@@ -44,11 +44,25 @@ def test_taints_of_ours_follow_the_configuration_and_others_stay(
     others: list[str], first: list[str], second: list[str]
 ) -> None:
     foreign = [t for change in [plan(node([]), others)] if change for t in change.taints]
+    # What others have under the same name, they have with the same value.
+    value = {name: text for text in others for name in names([text])}
+    first, second = (
+        [value.get(name, text) for text in one for name in names([text])] for one in (first, second)
+    )
     now = patched(patched(node(foreign), first), second)
-    assert set(second) <= found(now)
-    ours = names(first) | names(second)
-    assert found(now) - set(second) == {text for text in others if not names([text]) & ours}
+    assert found(now) == {*others, *second}
     assert plan(now, second) is None
+    assert found(patched(now, [])) == set(others)
+
+
+def test_a_taint_of_others_with_another_value_is_refused_with_how_to_remove_it() -> None:
+    theirs = {"key": "dedicated", "value": "db", "effect": "NoSchedule"}
+    with pytest.raises(
+        KubeError, match=r"n1 has the taint dedicated=db:NoSchedule.*nodes n1 dedicated:NoSchedule-"
+    ):
+        plan(node([theirs]), ["dedicated=mining:NoSchedule"])
+    ours = patched(node([]), ["dedicated=db:NoSchedule"])
+    assert found(patched(ours, ["dedicated=mining:NoSchedule"])) == {"dedicated=mining:NoSchedule"}
 
 
 def test_what_kubernetes_sets_by_itself_stays() -> None:
