@@ -15,6 +15,7 @@ from data_miner.config.model import StorageConfig
 from miner_cluster.cluster import Cluster
 from miner_cluster.kube.api import Object
 from miner_cluster.kube.many import Pods
+from miner_cluster.kube.node_labels import ANNOTATION as LABELS
 from miner_cluster.kube.prune import title
 from miner_cluster.kube.rollout import pending, ready
 from miner_cluster.kube.upgrade import version
@@ -130,7 +131,12 @@ def build(
         pages=pages(cluster),
         stand_ins=list(stand_ins),
         drift=list(drift),
-        warnings=[*([fills] if fills else []), *_other_versions(cluster, named), *warnings],
+        warnings=[
+            *([fills] if fills else []),
+            *_other_versions(cluster, named),
+            *_strangers(cluster, named),
+            *warnings,
+        ],
         problems=[
             *problems,
             *(_node_problem(row) for row in rows if row["state"] not in {"Ready", UNKNOWN}),
@@ -166,6 +172,15 @@ def _other_versions(cluster: Cluster, nodes: Mapping[str, Object]) -> Iterator[s
                 f"{name} runs k3s {found}, and cluster.k3s_version is {cluster.k3s_version}; "
                 "run: ansible-playbook playbooks/upgrade.yml"
             )
+
+
+def _strangers(cluster: Cluster, nodes: Mapping[str, Object]) -> Iterator[str]:
+    """Return nodes that are not in the file, with what becomes of them."""
+    for name in sorted(nodes.keys() - cluster.nodes.keys()):
+        labelled_here = LABELS in (nodes[name]["metadata"].get("annotations") or {})
+        yield f"{name} is a node of the cluster and not in cluster_config.yaml; " + (
+            "site.yml takes it out" if labelled_here else "site.yml leaves it alone"
+        )
 
 
 def _shared(looks: Iterable[Look]) -> dict[str, Any] | None:

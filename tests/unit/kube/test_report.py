@@ -136,12 +136,24 @@ def test_a_cluster_that_works_is_shown_with_everything(cluster: Cluster) -> None
 
 
 def test_a_machine_with_another_k3s_is_named_with_the_playbook_for_it(cluster: Cluster) -> None:
-    nodes = [node(name) for name in cluster.nodes] + [node("somebody's", version="v1.2.3")]
+    nodes = [node(name) for name in cluster.nodes]
     nodes[1] = node("lab-agent-1", version="v1.30.4+k3s1")
     report = build(cluster, nodes=nodes, workloads=[], pods=[], looks={}, projects={}, stand_ins=[])
     (only,) = report["warnings"]
     assert "lab-agent-1 runs k3s v1.30.4+k3s1, and cluster.k3s_version is v1.31.0+k3s1" in only
     assert "playbooks/upgrade.yml" in only
+    assert report["problems"] == []
+
+
+def test_nodes_that_are_not_in_the_file_are_named_with_what_becomes_of_them(cluster: Cluster) -> None:
+    leaving = node("lab-agent-9")
+    leaving["metadata"]["annotations"] = {"data-miner/labels": "[]"}
+    nodes = [*map(node, cluster.nodes), node("somebody's", version="v1.2.3"), leaving]
+    report = build(cluster, nodes=nodes, workloads=[], pods=[], looks={}, projects={}, stand_ins=[])
+    assert report["warnings"] == [
+        "lab-agent-9 is a node of the cluster and not in cluster_config.yaml; site.yml takes it out",
+        "somebody's is a node of the cluster and not in cluster_config.yaml; site.yml leaves it alone",
+    ]
     assert report["problems"] == []
 
 
