@@ -15,6 +15,7 @@ from ansible.utils.display import Display
 from data_miner.errors import MinerError
 from miner_cluster.images.layout import OciImage, open_blob, read_image
 from miner_cluster.images.spread import Machine, Spread
+from miner_cluster.ssh.login import command
 
 #: machines without a lack of their own that may help
 _HELPERS = 4
@@ -80,13 +81,13 @@ def way(variables: Mapping[str, Any], password: str) -> dict[str, Any]:
         password: of its user for sudo; empty where it asks for none.
     """
     user, address = variables["ansible_user"], variables["ansible_host"]
-    options = ("BatchMode=yes", "ConnectTimeout=10", "ServerAliveInterval=10", "ControlPath=none")
-    ssh = [
-        *("ssh", "-T", *(word for option in options for word in ("-o", option))),
-        *shlex.split(variables.get("ansible_ssh_common_args", "")),
-        *("-p", str(variables.get("ansible_port", 22))),
-        *("-i", variables["ansible_ssh_private_key_file"], f"{user}@{address}"),
-    ]
+    ssh = command(
+        user,
+        address,
+        port=variables.get("ansible_port", 22),
+        key=variables["ansible_ssh_private_key_file"],
+        given=shlex.split(variables.get("ansible_ssh_common_args", "")),
+    )
     if user == "root":
         return {"reach": ssh, "address": address}
     root = ("sudo", "-S", "-p", "", "--") if password else ("sudo", "-n", "--")

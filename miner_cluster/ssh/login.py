@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,13 +23,27 @@ def login(cluster: Cluster, name: str, *, key: str | None = None) -> list[str]:
     """
     node, ssh = cluster.nodes[name], cluster.ssh
     options = [
-        *("BatchMode=yes", f"ConnectTimeout={TIMEOUT_S}", "ServerAliveInterval=10", "ControlPath=none"),
         *(f'UserKnownHostsFile="{Path(cluster.state_dir) / "known_hosts"}"', "StrictHostKeyChecking=yes"),
         "PreferredAuthentications=publickey",
         *(("IdentitiesOnly=yes", "IdentityAgent=none") if key else ()),
     ]
     given = [word for option in options for word in ("-o", option)]
-    return ["ssh", "-T", *given, "-p", str(ssh.port), "-i", key or ssh.key, f"{ssh.user}@{node.ip}"]
+    return command(ssh.user, node.ip, port=ssh.port, key=key or ssh.key, given=given)
+
+
+def command(user: str, address: str, *, port: int, key: str, given: Sequence[str]) -> list[str]:
+    """Return the command that runs a shell's command at an address.
+
+    Args:
+        user: who logs in.
+        address: where.
+        port: of the SSH server.
+        key: path of the private key.
+        given: what ssh is told besides, about keys of hosts above all.
+    """
+    options = ("BatchMode=yes", f"ConnectTimeout={TIMEOUT_S}", "ServerAliveInterval=10", "ControlPath=none")
+    ours = [word for option in options for word in ("-o", option)]
+    return ["ssh", "-T", *ours, *given, "-p", str(port), "-i", key, f"{user}@{address}"]
 
 
 def refusals(cluster: Cluster, names: Iterable[str], key: str) -> dict[str, str]:
