@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from miner_cluster import as_wanted
 from miner_cluster.as_wanted import FOR_AGENTS, FOR_SERVERS, JOINED_WITH, KUBECONFIG
@@ -241,3 +242,13 @@ def test_a_new_token_counts_for_the_api_s_address(cluster: Cluster) -> None:
         found = as_wanted.differs(floating, server, inputs, looks, k3s_path=K3S)
         assert found.startswith(reason)
         assert bool(found) == bool(reason)
+
+
+def test_every_play_that_records_what_wishes_follow_from_knows_it() -> None:
+    named = "recorded_inputs"
+    knows = {path.name for path in CHECKOUT.glob("playbooks/vars/*.yml") if named in path.read_text()}
+    assert knows == {"inputs.yml", "k3s.yml"}
+    plays = [play for path in CHECKOUT.glob("playbooks/*.yml") for play in yaml.safe_load(path.read_text())]
+    asking = [play for play in plays if named in str(play) or "vars/k3s.yml" in play.get("vars_files", [])]
+    assert len(asking) == 7
+    assert all("vars/inputs.yml" in play["vars_files"] for play in asking)
