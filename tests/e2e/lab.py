@@ -70,16 +70,7 @@ class Lab:
         """Run a command from the root of the checkout; its output is also shown as it comes."""
         started = time.monotonic()
         lines: list[str] = []
-        with subprocess.Popen(
-            argv,
-            cwd=ROOT,
-            env={**os.environ, **self.env, "ANSIBLE_NOCOLOR": "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        ) as process:
+        with self.start(*argv) as process:
             assert process.stdout is not None
             timer = threading.Timer(timeout_s, os.killpg, (process.pid, signal.SIGKILL))
             timer.start()
@@ -91,13 +82,39 @@ class Lab:
                 timer.cancel()
         return Run(code=process.returncode, output="".join(lines), seconds=time.monotonic() - started)
 
+    def start(self, *argv: str, quiet: bool = False) -> subprocess.Popen[str]:
+        """Start a command from the root of the checkout, in a session of its own, to be killed as a whole.
+
+        Args:
+            argv: the command.
+            quiet: whether nobody reads what it prints.
+        """
+        return subprocess.Popen(
+            argv,
+            cwd=ROOT,
+            env={**os.environ, **self.env, "ANSIBLE_NOCOLOR": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL if quiet else subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def start_play(self, playbook: str, *args: str, quiet: bool = False) -> subprocess.Popen[str]:
+        """Start a playbook on this lab, as `start` does; SIGINT reaches it however the tests were started."""
+        # A job in the background of a shell ignores the signal, and so would its children.
+        return self.start("env", "--default-signal=INT", *self._playbook(playbook, *args), quiet=quiet)
+
     def make(self, target: str, *args: str) -> Run:
         """Run a Makefile target for this lab."""
         return self.run("make", target, f"LAB={self.name}", *args)
 
     def play(self, playbook: str, *args: str) -> Run:
         """Run a playbook on this lab."""
-        return self.run("ansible-playbook", "-i", str(self.inventory), playbook, *args)
+        return self.run(*self._playbook(playbook, *args))
+
+    def _playbook(self, playbook: str, *args: str) -> list[str]:
+        return ["ansible-playbook", "-i", str(self.inventory), playbook, *args]
 
     def kubectl(self, *args: str) -> str:
         """Run kubectl against this lab's API and return what it prints."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -23,16 +22,7 @@ ENDED = {-signal.SIGKILL, -signal.SIGINT, 99, 130}
 
 def interrupted_site(lab: Lab, after_s: float, *args: str) -> int:
     """Start site.yml, send it SIGINT after `after_s` seconds, and return its exit code."""
-    with subprocess.Popen(
-        # A job in the background of a shell ignores the signal, and so would its children.
-        ["env", "--default-signal=INT", "ansible-playbook", "-i", str(lab.inventory), "site.yml", *args],
-        cwd=ROOT,
-        env={**os.environ, **lab.env},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    ) as process:
+    with lab.start_play("site.yml", *args, quiet=True) as process:
         time.sleep(after_s)
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C at a terminal reaches the whole group

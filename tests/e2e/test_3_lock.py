@@ -10,22 +10,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.lab import ROOT, Lab
+from tests.e2e.lab import Lab
 
 
 @contextlib.contextmanager
 def at_work(lab: Lab) -> Iterator[subprocess.Popen[str]]:
     """A run of site.yml that has the lock, and its output from there on."""
-    with subprocess.Popen(
-        ["ansible-playbook", "-i", str(lab.inventory), "site.yml"],
-        cwd=ROOT,
-        env={**os.environ, **lab.env, "ANSIBLE_NOCOLOR": "1"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as process:
+    with lab.start_play("site.yml") as process:
         assert process.stdout is not None
         for line in process.stdout:
             if "PLAY [Preflight of the configuration]" in line:

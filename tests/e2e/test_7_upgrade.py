@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import threading
 from pathlib import Path
 
@@ -44,17 +43,7 @@ def want(lab: Lab, version: str) -> None:
 
 def killed_upgrade(lab: Lab, *chosen: str, when: str) -> None:
     """Start an upgrade and kill all of it when a text has come and a node is closed."""
-    argv = ["ansible-playbook", "-i", str(lab.inventory), UPGRADE, *chosen]
-    with subprocess.Popen(
-        argv,
-        cwd=ROOT,
-        env={**os.environ, **lab.env, "ANSIBLE_NOCOLOR": "1"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as process:
+    with lab.start_play(UPGRADE, *chosen) as process:
         assert process.stdout is not None
         timer = threading.Timer(900, os.killpg, (process.pid, signal.SIGKILL))
         timer.start()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 
 from miner_cluster.lab.host import look
 from miner_cluster.lab.podman import podman
-from tests.e2e.lab import ROOT, Lab, wait_for
+from tests.e2e.lab import Lab, wait_for
 from tests.e2e.test_7_backup import OUTPUT, backup, checksums, place, restore, rows
 
 MOUNT = "/swdfs_mnt/swshared"
@@ -41,15 +40,7 @@ def mounted(lab: Lab, node: str) -> bool:
 
 def killed_teardown(lab: Lab, after_s: float) -> None:
     """Start a teardown and kill it, with all that it started, after a while."""
-    with subprocess.Popen(
-        ["ansible-playbook", "-i", str(lab.inventory), "teardown.yml"],
-        cwd=ROOT,
-        env={**os.environ, **lab.env},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    ) as process:
+    with lab.start_play("teardown.yml", quiet=True) as process:
         time.sleep(after_s)
         os.killpg(process.pid, signal.SIGKILL)
 
