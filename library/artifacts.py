@@ -15,11 +15,8 @@ description:
   - Files of a k3s release that were put into C(downloads/k3s/<version>/) of the cache need no internet.
     C($DATA_MINER_K3S_RELEASES) names a mirror of the releases.
   - Runs on the controller.
+extends_documentation_fragment: [cluster]
 options:
-  cluster:
-    description: The variable C(cluster) of the inventory.
-    type: dict
-    required: true
   directory:
     description:
       - A directory that has all that is needed where there is no internet. What the cache lacks is taken over

@@ -14,6 +14,7 @@ description:
     can be read.
   - Nothing is deleted by loading. A file that has the name of one in the backup is replaced by it. A name of
     the backup whose file has another one by now is left out, as two names can't share a file's pieces.
+extends_documentation_fragment: [cluster]
 options:
   state:
     description: What is wanted.
@@ -23,10 +24,6 @@ options:
   path:
     description: The backup.
     type: path
-    required: true
-  cluster:
-    description: The variable C(cluster) of the inventory.
-    type: dict
     required: true
   overwrite:
     description: Whether names may be loaded into a storage that has files which the backup does not have.

@@ -11,6 +11,7 @@ description:
   - V(restorable) checks whether the dump could replace the database, and changes nothing.
   - V(restored) makes a database of the dump and exchanges the two by name, in one transaction; what is
     interrupted before leaves the old one. An older schema is brought up to date by the Job that does so.
+extends_documentation_fragment: [cluster]
 options:
   state:
     description: What is wanted.
@@ -20,10 +21,6 @@ options:
   path:
     description: The backup.
     type: path
-    required: true
-  cluster:
-    description: The variable C(cluster) of the inventory.
-    type: dict
     required: true
   facts:
     description: Of V(restorable) and V(restored), what V(saved) returned.

@@ -10,11 +10,8 @@ description:
   - Reads nodes, workloads and pods from the API, asks the application for the counts of its projects and
     Grafana for its health, and returns it all as data, as a text for people, and as a list of problems.
     Changes nothing, and a problem does not make it fail.
+extends_documentation_fragment: [cluster]
 options:
-  cluster:
-    description: The variable C(cluster) of the inventory.
-    type: dict
-    required: true
   looks:
     description: Of each machine what C(shared_file) returned. Machines that are away are left out.
     type: dict

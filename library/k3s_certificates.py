@@ -10,16 +10,7 @@ description:
   - Stops k3s, has it rotate its certificates, and starts it again, which makes the new ones. Authorities
     stay, and what they have signed before is still good. Pods go on running.
   - Started again also where the rotation fails. Fails where a certificate is the same afterwards.
-options:
-  unit:
-    description: The unit that runs k3s.
-    type: str
-    choices: [k3s, k3s-agent]
-    required: true
-  start_timeout_s:
-    description: Seconds within which k3s must be up again.
-    type: int
-    default: 300
+extends_documentation_fragment: [k3s_unit]
 attributes:
   check_mode: {support: full}
 author: [data-miner]
@@ -43,11 +34,10 @@ import hashlib
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.node_state import systemd
+from ansible.module_utils.k3s_unit import ARGUMENTS, K3S, start, stop
 from ansible.module_utils.node_state.model import StateError
 from ansible.module_utils.node_state.run import last_lines, run
 
-K3S = "/usr/local/bin/k3s"
 DATA = Path("/var/lib/rancher/k3s")
 
 
@@ -84,10 +74,10 @@ def rotate(unit: str, start_timeout_s: float) -> list[str]:
     """
     before = certificates(DATA)
     try:
-        systemd.stop(systemd.full_name(unit))
-        done = run(K3S, "certificate", "rotate")
+        stop(unit)
+        done = run(str(K3S), "certificate", "rotate")
     finally:
-        systemd.start(systemd.full_name(unit), restart=False, timeout_s=start_timeout_s)
+        start(unit, start_timeout_s, restart=False)
     if done.returncode:
         raise StateError(f"`k3s certificate rotate` fails:\n{last_lines(done.stderr or done.stdout, 5)}")
     return renewed(before, certificates(DATA))
@@ -95,19 +85,11 @@ def rotate(unit: str, start_timeout_s: float) -> list[str]:
 
 def main() -> None:
     """Run as an Ansible module."""
-    module = AnsibleModule(
-        argument_spec={
-            "unit": {"type": "str", "choices": ["k3s", "k3s-agent"], "required": True},
-            "start_timeout_s": {"type": "int", "default": 300},
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     if module.check_mode:
         module.exit_json(changed=True, renewed=sorted(certificates(DATA)))
     try:
-        module.exit_json(
-            changed=True, renewed=rotate(module.params["unit"], module.params["start_timeout_s"])
-        )
+        module.exit_json(changed=True, renewed=rotate(**module.params))
     except StateError as error:
         module.fail_json(msg=str(error))
 

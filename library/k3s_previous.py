@@ -13,26 +13,19 @@ description:
   - With O(state=restored), puts both in place of the next ones and restarts k3s. Where the machine does not
     have the next program, nothing is done.
   - With O(state=forgotten), removes the archives that were kept; the program stays.
+extends_documentation_fragment: [k3s_unit]
 options:
   state:
     description: See above.
     type: str
     choices: [kept, restored, forgotten]
     required: true
-  unit:
-    description: The unit that runs k3s.
-    type: str
-    choices: [k3s, k3s-agent]
   next_sha256:
     description: Digest in hex of the program that takes its place.
     type: str
   version:
     description: The version that runs, which alone is kept.
     type: str
-  start_timeout_s:
-    description: Seconds within which k3s must be up again.
-    type: int
-    default: 300
 attributes:
   check_mode: {support: full}
 author: [data-miner]
@@ -49,35 +42,27 @@ EXAMPLES = r"""
 RETURN = r"""
 """
 
-import hashlib
 import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.node_state import systemd
+from ansible.module_utils.k3s_unit import ARGUMENTS, K3S, start
+from ansible.module_utils.node_state.files import look
 from ansible.module_utils.node_state.model import StateError
 from ansible.module_utils.node_state.run import run
 
-K3S = Path("/usr/local/bin/k3s")
 #: in a directory that goes with k3s
 KEPT = Path("/var/lib/rancher/k3s/previous/k3s")
 #: the archives that k3s imports when it starts, and those of before, on the same file system
 ARCHIVES = Path("/var/lib/rancher/k3s/agent/images")
 KEPT_ARCHIVES = KEPT.with_name("images")
-_CHUNK = 1 << 20
 
 
 def sha256(path: Path) -> str:
     """Return a file's digest in hex; empty where there is none."""
-    if not path.exists():
-        return ""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+    return look(str(path), sha256=True).sha256 or ""
 
 
 def ran(program: Path, version: str) -> bool:
@@ -169,8 +154,7 @@ def restore(params: dict[str, Any], *, check: bool) -> bool:
     if changed and not check:
         put(KEPT, K3S)
         link_archives(KEPT_ARCHIVES, ARCHIVES)
-        unit = systemd.full_name(params["unit"])
-        systemd.start(unit, restart=True, timeout_s=params["start_timeout_s"])
+        start(params["unit"], params["start_timeout_s"], restart=True)
     return changed
 
 
@@ -189,15 +173,11 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "state": {"type": "str", "choices": [*states], "required": True},
-            "unit": {"type": "str", "choices": ["k3s", "k3s-agent"]},
             "next_sha256": {"type": "str"},
             "version": {"type": "str"},
-            "start_timeout_s": {"type": "int", "default": 300},
+            **ARGUMENTS,
         },
-        required_if=[
-            ("state", "kept", ["next_sha256", "version"]),
-            ("state", "restored", ["next_sha256", "unit"]),
-        ],
+        required_if=[("state", "kept", ["next_sha256", "version"]), ("state", "restored", ["next_sha256"])],
         supports_check_mode=True,
     )
     try:

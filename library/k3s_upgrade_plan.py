@@ -13,11 +13,8 @@ description:
   - Fails with all reasons where Kubernetes does not allow the step, and where pods of others would lose
     something. Of an upgrade that has begun, also where workloads of ours are not complete between two nodes.
     Changes nothing.
+extends_documentation_fragment: [cluster]
 options:
-  cluster:
-    description: The variable C(cluster) of the inventory.
-    type: dict
-    required: true
   hosts:
     description: Names of the machines that this run is about.
     type: list

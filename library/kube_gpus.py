@@ -11,11 +11,8 @@ description:
     copies bytes to each GPU, has it change them and compares what comes back. The pods are removed again.
   - Workers that run there and were started without the GPU, which they then never get, are named too.
   - What does not work is no failure of the module, which returns it as problems.
+extends_documentation_fragment: [cluster]
 options:
-  cluster:
-    description: The variable C(cluster) of the inventory.
-    type: dict
-    required: true
   nodes:
     description: The nodes whose GPUs are used.
     type: list

@@ -12,15 +12,8 @@ description:
     theirs to open.
   - A node that is not Ready can't be drained and is only closed.
   - Fails before anything is done where pods of others would lose something.
+extends_documentation_fragment: [cluster, cluster.node]
 options:
-  cluster:
-    description: The variable C(cluster) of the inventory.
-    type: dict
-    required: true
-  node:
-    description: Its name.
-    type: str
-    required: true
   drain:
     description: Whether its pods move away.
     type: bool

@@ -10,15 +10,8 @@ description:
   - Waits until a node is Ready and says that it runs the version; of a server also until its API server and
     database say that they are well. The API may be away meanwhile. Then opens the node (uncordon) where it
     was closed for an upgrade.
+extends_documentation_fragment: [cluster, cluster.node]
 options:
-  cluster:
-    description: The variable C(cluster) of the inventory.
-    type: dict
-    required: true
-  node:
-    description: Its name.
-    type: str
-    required: true
   version:
     description: The version that it must run.
     type: str

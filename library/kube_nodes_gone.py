@@ -15,11 +15,8 @@ description:
   - Fails before anything is touched when one of them still has a volume server, or is a server without which
     too few would be left to decide. A server's vote is taken with its node, those of servers that do not
     answer first.
+extends_documentation_fragment: [cluster]
 options:
-  cluster:
-    description: The variable C(cluster) of the inventory.
-    type: dict
-    required: true
   state:
     description: With V(drained) they stay in the API, for what else is to be done before they are forgotten.
     type: str

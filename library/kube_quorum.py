@@ -13,11 +13,8 @@ description:
     the numbers, where too few others are well.
   - Where no server answers there is nothing to keep, and nothing is held or taken; a warning says so where
     votes were to be taken. Another names those of O(forget) that no machine has.
+extends_documentation_fragment: [cluster]
 options:
-  cluster:
-    description: The variable C(cluster) of the inventory.
-    type: dict
-    required: true
   server:
     description: Name of the one that is to be touched.
     type: str

@@ -8,11 +8,8 @@ module: kube_workloads_back
 short_description: Wait until workloads have all their pods again
 description:
   - Waits until each workload has as many pods that are ready as it wants; changes nothing.
+extends_documentation_fragment: [cluster]
 options:
-  cluster:
-    description: The variable C(cluster) of the inventory.
-    type: dict
-    required: true
   workloads:
     description: The workloads, as M(kube_node_closed) returns them.
     type: list

@@ -9,11 +9,8 @@ short_description: Tell the machines apart on which the roles have something to 
 description:
   - Compares what preflight saw on the machines (M(node_check)) with what was recorded there when the roles
     were last through (M(node_state)). Changes nothing, and asks no machine.
+extends_documentation_fragment: [cluster]
 options:
-  cluster:
-    description: The variable C(cluster) of the inventory.
-    type: dict
-    required: true
   looks:
     description: Of each machine of this run the result of M(node_check), or of what failed in its place.
     type: dict

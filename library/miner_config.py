@@ -10,11 +10,8 @@ description:
   - Merges the application's defaults, the run config and C(k3s_app_overrides), and checks the result with the
     application's own model and with what the cluster can do.
   - Fails with the file and line of every value that can't be used. Changes nothing.
+extends_documentation_fragment: [cluster]
 options:
-  cluster:
-    description: The variable C(cluster) of the inventory.
-    type: dict
-    required: true
   explain:
     description: A key whose origins are wanted, such as C(output_dir) or C(cluster.nodes).
     type: str

@@ -10,11 +10,8 @@ description:
   - The counts take a moment, in which machines can be asked something else; M(cluster_status) takes them as
     they are.
   - Changes nothing, and fails in no case.
+extends_documentation_fragment: [cluster]
 options:
-  cluster:
-    description: The variable C(cluster) of the inventory.
-    type: dict
-    required: true
   project:
     description: The project whose first frames are waited for; empty for none.
     type: str

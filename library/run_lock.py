@@ -13,11 +13,8 @@ description:
   - A run that loses it, as its controller slept, its connection broke or somebody took the lock, is
     interrupted and told why.
   - Where the first server can't be asked, nothing is locked, and a warning says why.
+extends_documentation_fragment: [cluster]
 options:
-  cluster:
-    description: The variable C(cluster) of the inventory.
-    type: dict
-    required: true
   break_lock:
     description:
       - Take the lock from whoever has it. Their run ends, unless its controller can't reach the server.

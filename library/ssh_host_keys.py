@@ -9,11 +9,8 @@ short_description: Record the machines' host keys, and refuse those that have ch
 description:
   - Asks every machine for its host keys, writes those of machines that were never seen to the cluster's
     known_hosts, and returns their fingerprints, to be compared. One that has changed is an error.
+extends_documentation_fragment: [cluster]
 options:
-  cluster:
-    description: The variable C(cluster) of the inventory.
-    type: dict
-    required: true
   accepted:
     description: Machines whose changed keys are recorded in place of the old ones.
     type: list

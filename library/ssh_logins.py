@@ -8,11 +8,8 @@ module: ssh_logins
 short_description: Log in to every machine with one key and nothing else
 description:
   - Fails with the names of the machines that do not let it in. Changes nothing.
+extends_documentation_fragment: [cluster]
 options:
-  cluster:
-    description: The variable C(cluster) of the inventory.
-    type: dict
-    required: true
   key:
     description: The private key.
     type: path

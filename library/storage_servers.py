@@ -14,11 +14,8 @@ description:
   - Refuses more copies of each file where there is no room for those of the files that are there.
   - Lets a server serve again that was emptied by an earlier run and is in the configuration again.
   - An interrupted run is finished by the next. Where nothing is to be done it takes two requests.
+extends_documentation_fragment: [cluster]
 options:
-  cluster:
-    description: The variable C(cluster) of the inventory.
-    type: dict
-    required: true
   lost:
     description: Names of machines that will never answer again; what only they had is given up.
     type: list

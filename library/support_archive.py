@@ -13,14 +13,11 @@ description:
     password.
   - Where the API answers but does not give its Secrets, nothing is written, as nobody would know what to take
     out.
+extends_documentation_fragment: [cluster]
 options:
   path:
     description: The archive, which must not be there.
     type: path
-    required: true
-  cluster:
-    description: The variable C(cluster) of the inventory.
-    type: dict
     required: true
   machines:
     description: Of each machine what C(node_report) returned as C(texts); nothing for one that is away.

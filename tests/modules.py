@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
+from pathlib import Path
 from typing import Any
 
 import ansible.module_utils
+import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from miner_cluster.cluster import CHECKOUT
@@ -35,6 +38,29 @@ def checked(module: Any, arguments: dict[str, Any]) -> dict[str, Any]:
     assert not validated.error_messages
     options: dict[str, Any] = validated.validated_parameters
     return options
+
+
+def documented_options(name: str) -> dict[str, Any]:
+    """Return the options that library/<name>.py documents, those of its fragments among them."""
+    documented = yaml.safe_load(_assigned(CHECKOUT / "library" / f"{name}.py", "DOCUMENTATION"))
+    found: dict[str, Any] = {}
+    for fragment in documented.get("extends_documentation_fragment", ()):
+        file, _, part = fragment.partition(".")
+        known = _load("doc_fragments", file).ModuleDocFragment
+        found |= yaml.safe_load(getattr(known, part.upper() or "DOCUMENTATION"))["options"]
+    return found | (documented.get("options") or {})
+
+
+def _assigned(path: Path, name: str) -> str:
+    """Return a text that a module assigns, without importing it."""
+    tree = ast.parse(path.read_text("utf-8"))
+    assigned = {
+        node.targets[0].id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
+    text: str = ast.literal_eval(assigned[name])
+    return text
 
 
 def _load(directory: str, name: str) -> Any:

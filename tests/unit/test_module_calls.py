@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ import pytest
 import yaml
 
 from miner_cluster.cluster import CHECKOUT
+from tests.modules import documented_options
 
 PLACES = ("*.yml", "playbooks/*.yml", "roles/*/tasks/*.yml", "molecule/*/*.yml", "benchmarks/*.yml")
 FILES = sorted(path for place in PLACES for path in CHECKOUT.glob(place))
@@ -24,20 +24,7 @@ class Call(NamedTuple):
     given: set[str]
 
 
-def options(module: str) -> dict[str, Any]:
-    """The options that a module documents."""
-    tree = ast.parse((CHECKOUT / "library" / f"{module}.py").read_text("utf-8"))
-    assigned = {
-        node.targets[0].id: node.value
-        for node in tree.body
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
-    }
-    text = ast.literal_eval(assigned["DOCUMENTATION"])
-    found: dict[str, Any] = yaml.safe_load(text).get("options") or {}
-    return found
-
-
-OPTIONS = {path.stem: options(path.stem) for path in sorted((CHECKOUT / "library").glob("*.py"))}
+OPTIONS = {path.stem: documented_options(path.stem) for path in sorted((CHECKOUT / "library").glob("*.py"))}
 
 
 def calls(node: Any, defaults: dict[str, Any]) -> Iterator[Call]:

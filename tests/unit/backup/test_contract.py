@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from miner_cluster.cluster import CHECKOUT
-from tests.modules import load_module
+from tests.modules import documented_options, load_module
 
 
 def read(path: str) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def test_each_input_has_its_default_in_both_places() -> None:
 )
 def test_a_module_takes_what_it_documents(name: str) -> None:
     module = load_module(name)
-    documented = yaml.safe_load(module.DOCUMENTATION)["options"]
     assert {
-        option: {k: v for k, v in spec.items() if k != "description"} for option, spec in documented.items()
+        option: {k: v for k, v in spec.items() if k != "description"}
+        for option, spec in documented_options(name).items()
     } == module.ARGUMENTS

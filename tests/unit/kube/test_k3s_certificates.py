@@ -85,8 +85,8 @@ def test_k3s_runs_again_also_where_it_did_not_stop_in_time(monkeypatch: pytest.M
     def slow(_: str) -> None:
         raise module.StateError("timed out")
 
-    monkeypatch.setattr(module.systemd, "stop", slow)
-    monkeypatch.setattr(module.systemd, "start", lambda unit, **_: started.append(unit))
+    monkeypatch.setattr(module, "stop", slow)
+    monkeypatch.setattr(module, "start", lambda unit, *_, **__: started.append(unit))
     with pytest.raises(module.StateError, match="timed out"):
         module.rotate("k3s", 1)
-    assert started == ["k3s.service"]
+    assert started == ["k3s"]

@@ -56,10 +56,10 @@ class Machine:
         names = {"K3S": self.k3s, "KEPT": self.kept, "ARCHIVES": self.archives}
         for name, path in (names | {"KEPT_ARCHIVES": self.kept.with_name("images")}).items():
             monkeypatch.setattr(module, name, path)
-        monkeypatch.setattr(module.systemd, "start", self.start)
+        monkeypatch.setattr(module, "start", self.start)
 
-    def start(self, unit: str, *, restart: bool, timeout_s: float) -> None:
-        assert (unit, restart, timeout_s) == ("k3s.service", True, 300)
+    def start(self, unit: str, start_timeout_s: float, *, restart: bool) -> None:
+        assert (unit, start_timeout_s, restart) == ("k3s", 300, True)
         self.started += 1
 
     def get(self, version: str) -> None:
