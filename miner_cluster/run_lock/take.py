@@ -67,7 +67,17 @@ def command(
         lease_s: how long it is held when nothing is heard of the run.
     """
     program = (Path(__file__).parent / "on_server.py").read_text()
-    words = ["/usr/bin/python3", "-c", program, name, json.dumps(asdict(holder)), str(lease_s), wish]
+    words = [
+        "/usr/bin/python3",
+        "-I",
+        "-S",
+        "-c",
+        program,
+        name,
+        json.dumps(asdict(holder)),
+        str(lease_s),
+        wish,
+    ]
     return [*reach, shlex.join(words)] if reach else words
 
 
@@ -115,7 +125,7 @@ def start_keeper(
         {"pid": pid, "command": first, "again": again, "beat_s": beat_s, "patience_s": patience_s}
     )
     line = subprocess.run(  # noqa: S603 - our own module
-        [sys.executable, "-m", "miner_cluster.run_lock.keeper", order],
+        [sys.executable, "-S", "-m", "miner_cluster.run_lock.keeper", order],
         cwd=CHECKOUT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -62,7 +62,7 @@ def send(number: signal.Signals, name: str, *, program: str) -> None:
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             words = (process / "cmdline").read_text().split("\0")
-            if any(program in word for word in words[1:3]) and name in " ".join(words):
+            if program in words[1:4] and name in " ".join(words):
                 os.kill(int(process.name), number)
 
 
@@ -196,10 +196,10 @@ def test_a_run_whose_controller_slept_for_longer_than_the_lease_is_ended_with_wo
 ) -> None:
     first, file = told
     take(name, first, beat_s=0.2, lease_s=1.5)
-    send(signal.SIGSTOP, name, program="run_lock.keeper")
+    send(signal.SIGSTOP, name, program="miner_cluster.run_lock.keeper")
     assert free_after(name, run()) < PATIENCE_S
     assert first.poll() is None
-    send(signal.SIGCONT, name, program="run_lock.keeper")
+    send(signal.SIGCONT, name, program="miner_cluster.run_lock.keeper")
     assert first.wait(PATIENCE_S) == -signal.SIGINT
     wait_for("the first server did not hear of it for", file)
 
