@@ -11,8 +11,8 @@ description:
     get it, servers first. Nodes that have it already are left out, so a plan made again goes on where an
     upgrade stopped.
   - Fails with all reasons where Kubernetes does not allow the step, and where pods of others would lose
-    something. Of an upgrade that has begun, also where workloads of ours are not complete between two nodes.
-    Changes nothing.
+    something, or pods could never be moved as a budget wants as many as there are. Of an upgrade that has
+    begun, also where workloads of ours are not complete between two nodes. Changes nothing.
 extends_documentation_fragment: [cluster]
 options:
   hosts:
@@ -109,7 +109,7 @@ from ansible.utils.display import Display
 
 from miner_cluster.cluster import as_cluster
 from miner_cluster.kube.api import Api
-from miner_cluster.kube.upgrade import batch, make_plan, refuse_incomplete, refuse_losses
+from miner_cluster.kube.upgrade import batch, make_plan, refuse_drains, refuse_incomplete
 from miner_cluster.kube.waiting import Wait
 
 ARGUMENTS: dict[str, Any] = {
@@ -141,8 +141,8 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
         back=params["back"],
     )
     namespaces = (cluster.namespace, cluster.seaweedfs.namespace)
-    if not params["force"]:
-        refuse_losses(plan, api.list("v1", "Pod"), namespaces)
+    if drained := {turn.name for turn in plan.turns if turn.drain}:
+        refuse_drains(api, drained, namespaces, force=params["force"])
     if plan.goes_on and not params["incomplete"]:
         waiting = Wait(Display().display)
         refuse_incomplete(api, namespaces, waiting, timeout_s=0 if check else params["wait_s"])

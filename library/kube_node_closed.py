@@ -11,7 +11,7 @@ description:
     and others that may come to a closed node. Workers go before services. What somebody else has closed stays
     theirs to open.
   - A node that is not Ready can't be drained and is only closed.
-  - Fails before anything is done where pods of others would lose something.
+  - Fails before anything is done where pods of others would lose something, or could never be moved.
 extends_documentation_fragment: [cluster, cluster.node]
 options:
   drain:
@@ -79,8 +79,9 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     node = api.call("GET", api.resource("v1", "Node").path(name=name))
     workloads = upgrade.well(api, name)
     drain = params["drain"] and ready(node)
-    if drain and not params["force"]:
-        upgrade.refuse_losses_of(api, name, (cluster.namespace, cluster.seaweedfs.namespace))
+    if drain:
+        namespaces = (cluster.namespace, cluster.seaweedfs.namespace)
+        upgrade.refuse_drains(api, [name], namespaces, force=params["force"])
     if not check:
         draining.close(api, node, upgrade.REASON)
         if drain:

@@ -13,6 +13,7 @@ from miner_cluster.kube.api import NOT_FOUND, Api, ApiError, KubeError, Object
 from miner_cluster.kube.node_labels import MERGE_PATCH
 from miner_cluster.kube.placement import waits_for
 from miner_cluster.kube.prune import PHASE_LABEL, ours
+from miner_cluster.kube.rollout import ready
 from miner_cluster.kube.waiting import Wait
 
 POLL_S = 2.0
@@ -96,6 +97,31 @@ def lossy(pods: Iterable[Object], namespaces: Sequence[str]) -> dict[str, str]:
             found[title(pod)] = "nothing makes it anew elsewhere"
         elif namespace != SYSTEM and any("emptyDir" in volume for volume in pod["spec"].get("volumes", [])):
             found[title(pod)] = "it has data in an emptyDir"
+    return found
+
+
+def kept_for_good(pods: Iterable[Object], budgets: Iterable[Object]) -> dict[str, str]:
+    """Return pods that a budget would never let go, by title with why: it wants as many as there are.
+
+    A drain would wait for them in vain. Budgets that say by expressions which pods they mean are left out.
+    """
+    known = list(budgets)
+    found = {}
+    for pod in pods:
+        meta = pod["metadata"]
+        for budget in known:
+            status, selector = budget.get("status", {}), budget["spec"].get("selector") or {}
+            if (
+                budget["metadata"]["namespace"] == meta["namespace"]
+                and not selector.get("matchExpressions")
+                and _matches(selector, meta.get("labels") or {})
+                and ready(pod)
+                and status.get("desiredHealthy", 0) >= status.get("expectedPods", 0) > 0
+            ):
+                found[title(pod)] = (
+                    f"the budget {budget['metadata']['name']} wants {status['desiredHealthy']} healthy pods, "
+                    f"and there are {status['expectedPods']}"
+                )
     return found
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from miner_cluster.cluster import ROLE_LABEL, Cluster
 from miner_cluster.k3s_version import Running, minor, newer, problems
 from miner_cluster.kube.api import NOT_FOUND, Api, ApiError, KubeError, Object
-from miner_cluster.kube.draining import closed_for, lossy, movable, reopen
+from miner_cluster.kube.draining import closed_for, kept_for_good, lossy, movable, reopen
 from miner_cluster.kube.node_labels import trouble
 from miner_cluster.kube.prune import title
 from miner_cluster.kube.rollout import pending, ready
@@ -137,32 +137,38 @@ def batch(plan: Plan, at_a_time: str) -> int:
     return max(1, number - len(plan.unavailable))
 
 
-def refuse_losses(plan: Plan, pods: Iterable[Object], namespaces: Sequence[str]) -> None:
-    """Check that no pod of others loses anything by moving.
+def refuse_drains(api: Api, nodes: Collection[str], namespaces: Sequence[str], *, force: bool) -> None:
+    """Check that pods can move away from nodes: that none of others loses anything, and that all may go.
+
+    Asked for the plan and again when a node's turn comes, which may be hours later.
+
+    Args:
+        api: the cluster.
+        nodes: names of those that are to be drained.
+        namespaces: ours.
+        force: whether pods of others may lose something.
 
     Raises:
-        KubeError: one does; with all of them.
+        KubeError: with all pods for which that is not so.
     """
-    drained = {turn.name for turn in plan.turns if turn.drain}
-    _refuse([pod for pod in pods if pod["spec"].get("nodeName") in drained], namespaces)
-
-
-def refuse_losses_of(api: Api, name: str, namespaces: Sequence[str]) -> None:
-    """Check again that no pod of others loses anything, on a node whose turn may come hours after the plan.
-
-    Raises:
-        KubeError: one does; with all of them.
-    """
-    _refuse(api.list("v1", "Pod", fieldSelector=f"spec.nodeName={name}"), namespaces)
-
-
-def _refuse(pods: Iterable[Object], namespaces: Sequence[str]) -> None:
-    if found := lossy(movable(pods), namespaces):
-        listed = "; ".join(f"{name}: {reason}" for name, reason in found.items())
+    chosen = {"fieldSelector": f"spec.nodeName={next(iter(nodes))}"} if len(nodes) == 1 else {}
+    there = [pod for pod in api.list("v1", "Pod", **chosen) if pod["spec"].get("nodeName") in nodes]
+    pods = movable(there)
+    if kept := kept_for_good(pods, api.list("policy/v1", "PodDisruptionBudget") if pods else ()):
         raise KubeError(
-            f"Nothing was done. Pods of others would not survive that their nodes are drained: {listed}. "
-            "Remove them, or let them go with -e upgrade_force=true"
+            f"Nothing was done. Pods could never be moved from nodes that are drained: {_listed(kept)}. Have "
+            "more of them, or change the budget"
         )
+    found = {} if force else lossy(pods, namespaces)
+    if found:
+        raise KubeError(
+            "Nothing was done. Pods of others would not survive that their nodes are drained: "
+            f"{_listed(found)}. Remove them, or let them go with -e upgrade_force=true"
+        )
+
+
+def _listed(reasons: Mapping[str, str]) -> str:
+    return "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
 
 
 def refuse_incomplete(api: Api, namespaces: Sequence[str], waiting: Wait, *, timeout_s: float) -> None:

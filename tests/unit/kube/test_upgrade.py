@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,14 @@ from miner_cluster.kube.upgrade import (
     make_plan,
     open_again,
     open_once_it_answers,
-    refuse_losses,
+    refuse_drains,
     wait_until_all_is_back,
     wait_until_it_runs,
     well,
 )
 from tests.unit.cluster.conftest import GOOD
 from tests.unit.kube.conftest import obj
-from tests.unit.kube.fake_api import FakeApi
+from tests.unit.kube.fake_api import NAMESPACED, FakeApi
 from tests.unit.kube.test_draining import Cluster as PodApi
 from tests.unit.kube.test_draining import pod, waiting
 
@@ -154,10 +155,40 @@ def test_pods_that_would_lose_something_are_asked_about_where_their_node_is_drai
     for one in (theirs, elsewhere, stays):
         one["metadata"]["namespace"] = "theirs"
         one["spec"]["volumes"] = [{"emptyDir": {}}]
-    plan = Plan(turns=(turn("box2"), turn("box3", drain=False)), reopen=(), absent=())
+    api = Everywhere(theirs, elsewhere, stays)
     with pytest.raises(KubeError, match=r"theirs/db: it has data in an emptyDir\. .*-e upgrade_force=true"):
-        refuse_losses(plan, [theirs, elsewhere, stays], ["data-miner"])
-    refuse_losses(plan, [elsewhere, stays], ["data-miner"])
+        refuse_drains(api, {"box2"}, ["data-miner"], force=False)
+    with pytest.raises(KubeError, match=r"theirs/db: .*; theirs/far: "):
+        refuse_drains(api, {"box2", "box3"}, ["data-miner"], force=False)
+    refuse_drains(api, {"box4"}, ["data-miner"], force=False)
+    refuse_drains(api, {"box2"}, ["data-miner"], force=True)
+
+
+@pytest.mark.parametrize(
+    ("wants", "there", "selector", "refused"),
+    [
+        (1, 1, {"matchLabels": {"app": "db"}}, True),
+        (2, 3, {"matchLabels": {"app": "db"}}, False),
+        (0, 0, {"matchLabels": {"app": "db"}}, False),
+        (1, 1, {"matchLabels": {"app": "other"}}, False),
+        (1, 1, {"matchExpressions": [{"key": "app", "operator": "Exists"}]}, False),
+    ],
+)
+def test_a_budget_that_never_lets_a_pod_go_is_told_before_anything_is_closed(
+    wants: int, there: int, selector: dict[str, Any], *, refused: bool
+) -> None:
+    kept = pod("db")
+    kept["metadata"]["labels"] = {"app": "db"}
+    kept["status"]["conditions"] = [{"type": "Ready", "status": "True"}]
+    status = {"desiredHealthy": wants, "expectedPods": there}
+    budget = obj("PodDisruptionBudget", "all", spec={"selector": selector}, status=status)
+    budget["apiVersion"] = "policy/v1"
+    found = ""
+    try:
+        refuse_drains(Everywhere(kept, budget), {"box2"}, ["data-miner"], force=True)
+    except KubeError as error:
+        found = str(error)
+    assert ("db: the budget all wants 1 healthy pods, and there are 1. Have more of them" in found) == refused
 
 
 def test_a_node_runs_a_version_once_it_says_so_is_ready_and_nothing_else_is_wrong() -> None:
@@ -215,8 +246,12 @@ class Everywhere(PodApi):
     """Lists objects of all namespaces too."""
 
     def raw(self, method: str, path: str, body: object = None, *, content: str = "", **query: str) -> bytes:
-        if method == "GET" and path.startswith("/apis/apps/v1/") and path.count("/") == 4:
-            path = path.replace("/apps/v1/", "/apps/v1/namespaces/data-miner/")
+        kinds = {plural: kind for kind, (_, plural) in NAMESPACED.items()}
+        kind = kinds.get(path.rpartition("/")[2])
+        if method == "GET" and kind and "/namespaces/" not in path and "fieldSelector" not in query:
+            return json.dumps(
+                {"items": [one for one in self.objects.values() if one["kind"] == kind]}
+            ).encode()
         return super().raw(method, path, body, content=content, **query)
 
 
