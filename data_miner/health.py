@@ -1,6 +1,7 @@
 """One small thread that answers /healthz, /readyz and /metrics.
 
-Healthy means: the loop moved lately. Ready means: it is healthy, and has what it needs to work.
+Healthy means: the loop has looked at the queue, and moved lately. Ready means: it is healthy, and has what it
+needs to work.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from typing import Any, Self
 from data_miner.errors import ConfigError, Problem
 from data_miner.metrics import CONTENT_TYPE
 
+#: seconds before the second look for what was away; each pause is twice as long as the one before
+FIRST_PAUSE_S = 0.25
+
 
 class Pulse:
     """When the loop moved last, by a clock that nobody can set; and what it waits for."""
@@ -23,6 +27,9 @@ class Pulse:
         self.stalled_after_s = stalled_after_s
         #: in words, why no work can be done now; None while it can
         self.waits_for: str | None = "the first look at the queue"
+        #: whether it is known if work can be done
+        self.begun = False
+        self._next_pause_s = FIRST_PAUSE_S
         self._last = time.monotonic()
 
     def beat(self) -> None:
@@ -33,6 +40,21 @@ class Pulse:
     def age_s(self) -> float:
         """Seconds since the loop moved."""
         return time.monotonic() - self._last
+
+    def lacks_nothing(self) -> None:
+        """Note that work can be done."""
+        self.waits_for, self.begun, self._next_pause_s = None, True, FIRST_PAUSE_S
+
+    def lacks(self, what: str, *, longest_pause_s: float) -> float:
+        """Note that no work can be done now, and return the seconds before the next look.
+
+        They grow: a new pod is let through to the database a second after it started, and most of what goes
+        away is back soon.
+        """
+        pause_s = min(self._next_pause_s, longest_pause_s)
+        self.waits_for, self._next_pause_s = what, 2 * pause_s
+        self.begun |= pause_s == longest_pause_s
+        return pause_s
 
     @property
     def alive(self) -> bool:
@@ -80,10 +102,11 @@ def _handler(pulse: Pulse, metrics: Callable[[], str]) -> type[BaseHTTPRequestHa
         timeout = 5
 
         def do_GET(self) -> None:
-            if self.path == "/readyz" and pulse.alive and pulse.waits_for is not None:
+            probed = self.path in {"/healthz", "/readyz"}
+            if probed and pulse.alive and (not pulse.begun or (self.path == "/readyz" and pulse.waits_for)):
                 status = HTTPStatus.SERVICE_UNAVAILABLE
                 self._answer(status, "text/plain", f"waiting: {pulse.waits_for}\n")
-            elif self.path in {"/healthz", "/readyz"}:
+            elif probed:
                 word = "ok" if pulse.alive else "stalled"
                 status = HTTPStatus.OK if pulse.alive else HTTPStatus.SERVICE_UNAVAILABLE
                 self._answer(status, "text/plain", f"{word}: the loop moved {pulse.age_s:.1f} s ago\n")

@@ -101,11 +101,11 @@ class Worker:
                     lease_s=queue.lease_s,
                 )
             )
-            self.process.pulse.waits_for = None
+            self.process.pulse.lacks_nothing()
             if items:
                 self._work(self._separate(items), function)
                 return
-        self.process.pulse.waits_for = None
+        self.process.pulse.lacks_nothing()
         self._session.call(lambda connection: leases.reap(connection, max_attempts=queue.max_attempts))
         self.process.pause(queue.poll_s)
 
@@ -304,8 +304,7 @@ class Worker:
         kind = type(error).__name__.removesuffix("Error")
         logger.warning("Waiting", extra={"action": "waiting", "kind": kind, "reason": str(error)})
         self.process.metrics.add("data_miner_errors_total", stage="", kind=kind)
-        self.process.pulse.waits_for = str(error)
-        self.process.pause(self.config.worker.pause_s)
+        self.process.pause(self.process.pulse.lacks(str(error), longest_pause_s=self.config.worker.pause_s))
 
     def _count(self, item: Item, state: str) -> None:
         self.process.metrics.add("data_miner_processed_total", stage=item.stage.value, state=state)

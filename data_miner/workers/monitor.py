@@ -97,24 +97,26 @@ class Monitor:
         logger.info("Monitor started", extra={"action": "worker_started", "node": self.process.node})
         with Heart(self.process, stage="monitor"), Surroundings(self.process, whole_cluster=True):
             while not self.process.stop.is_set():
+                pause_s = self.config.monitor.interval_s
                 try:
                     self._session.call(self._turn)
-                    self.process.pulse.waits_for = None
+                    self.process.pulse.lacks_nothing()
                 except (
                     DatabaseAwayError,
                     SchemaMissingError,
                     StorageAwayError,
                     ProgramLimitExceeded,  # an address in the configuration that is too long for an index
                 ) as error:
-                    self.process.pulse.waits_for = str(error)
+                    pause_s = self.process.pulse.lacks(str(error), longest_pause_s=pause_s)
                     logger.warning("Waiting", extra={"action": "waiting", "reason": str(error)})
-                self.process.pause(self.config.monitor.interval_s)
+                self.process.pause(pause_s)
         self._session.close()
         logger.info("Monitor stopped", extra={"action": "worker_stopped"})
 
     def _turn(self, connection: Connection) -> None:
         if not self._lead(connection):
             return
+        self.process.pulse.begun = True  # what follows takes minutes where there is much to look through
         if self._page_password is not None:
             make_page_role(connection, self._page_password)
             self._page_password = None

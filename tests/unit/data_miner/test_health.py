@@ -22,7 +22,7 @@ def ask(pulse: Pulse, path: str) -> tuple[int, str]:
 
 def pulse(*, stalled_after_s: float = 60, waits_for: str | None = None) -> Pulse:
     made = Pulse(stalled_after_s=stalled_after_s)
-    made.waits_for = waits_for
+    made.waits_for, made.begun = waits_for, True
     return made
 
 
@@ -46,9 +46,34 @@ def test_a_loop_that_waits_is_healthy_and_not_ready_and_says_for_what() -> None:
     assert ask(waiting, "/readyz") == (503, "waiting: the database does not answer\n")
 
 
-def test_a_worker_that_has_just_begun_is_not_ready() -> None:
-    assert ask(Pulse(stalled_after_s=60), "/readyz")[0] == 503
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_a_worker_that_has_not_looked_yet_is_neither_so_that_a_healthy_one_knows_whether_it_is_ready(
+    path: str,
+) -> None:
+    assert ask(Pulse(stalled_after_s=60), path) == (503, "waiting: the first look at the queue\n")
 
 
 def test_other_paths_say_which_there_are() -> None:
     assert ask(pulse(), "/") == (404, "try /healthz, /readyz or /metrics\n")
+
+
+def test_what_is_away_is_looked_for_soon_and_then_at_longer_intervals_until_it_is_back() -> None:
+    made = Pulse(stalled_after_s=60)
+    assert [made.lacks("the database", longest_pause_s=3) for _ in range(6)] == [0.25, 0.5, 1, 2, 3, 3]
+    made.lacks_nothing()
+    assert made.lacks("the database", longest_pause_s=3) == 0.25
+
+
+def test_a_worker_has_not_begun_while_what_it_lacks_may_come_any_moment() -> None:
+    made = Pulse(stalled_after_s=60)
+    made.lacks("the database", longest_pause_s=0.5)
+    assert ask(made, "/healthz") == (503, "waiting: the database\n")
+    made.lacks("the database", longest_pause_s=0.5)
+    assert ask(made, "/healthz")[0] == 200
+    assert ask(made, "/readyz") == (503, "waiting: the database\n")
+
+
+def test_a_worker_that_lacks_nothing_has_begun() -> None:
+    made = Pulse(stalled_after_s=60)
+    made.lacks_nothing()
+    assert {ask(made, path)[0] for path in ("/healthz", "/readyz")} == {200}
