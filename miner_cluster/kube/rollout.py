@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from miner_cluster.kube import several
 from miner_cluster.kube.absent_nodes import held_up, readiness
 from miner_cluster.kube.api import Api, ApiError, KubeError, Object
 from miner_cluster.kube.many import LISTED, Pods, look_up
@@ -100,6 +101,8 @@ def restarts(pods: Iterable[Object]) -> dict[str, int]:
 def wait(api: Api, objects: Sequence[Object], *, timeout_s: float, waiting: Wait) -> None:
     """Wait until every workload among `objects` is rolled out, as far as machines that are away let it.
 
+    Pods of a StatefulSet that don't depend on each other are replaced several at once, after the first.
+
     Raises:
         KubeError: one is not, in time or ever; the message holds its pods' states, last log lines and events.
     """
@@ -125,6 +128,8 @@ def wait(api: Api, objects: Sequence[Object], *, timeout_s: float, waiting: Wait
                 # Those of before belong to what this very change may mend.
                 if count - first.setdefault(container, count) >= TOO_MANY_RESTARTS:
                     raise KubeError(f"{title(obj)} ends again and again: {lacks}\n{explain(api, now)}")
+            if _seen(now):
+                several.replace(api, several.to_replace(now, own, [pod for pod in own if ready(pod)]))
         if left and waited > timeout_s:
             missing = [(obj, now) for obj, now in states if pending(now)]
             told = "\n".join(f"{title(obj)}: {pending(now)}\n{explain(api, now)}" for obj, now in missing[:3])
@@ -133,8 +138,8 @@ def wait(api: Api, objects: Sequence[Object], *, timeout_s: float, waiting: Wait
             raise KubeError(f"Not ready after {waited:.0f} s: {names}\n{told}")
         if left:
             # A look at many takes long, and the server must come to something else too.
-            took_s = waiting.waited_s - began_s
-            waiting.again(_in_words, states, poll_s=max(POLL_S, PAUSES * took_s))
+            pause_s = PAUSES * (waiting.waited_s - began_s) if len(left) > LISTED else 0
+            waiting.again(_in_words, states, poll_s=max(POLL_S, pause_s))
 
 
 def _states(api: Api, objects: Sequence[Object]) -> list[tuple[Object, Object]]:

@@ -145,3 +145,12 @@ def test_mounts_of_before_are_not_waited_for_as_somebody_replaces_them(*, update
     else:
         with pytest.raises(KubeError, match="1 of 2 pods ready"):
             run(api)
+
+
+def test_a_slow_look_at_a_few_is_followed_by_the_next_all_the_same() -> None:
+    pauses: list[float] = []
+    lagging = workload("Deployment", {"replicas": 1}, SEEN)
+    waiting = Wait(clock=iter(range(100)).__next__, sleep=pauses.append)
+    with pytest.raises(KubeError):
+        wait(FakeApi(lagging), [lagging], timeout_s=9, waiting=waiting)
+    assert set(pauses) == {0.5}
