@@ -82,6 +82,8 @@ def pull(buildah: Buildah, base: BaseImage) -> str:
     Raises:
         ArtifactError: it can't be had, or is another one.
     """
+    if base.image_id and base.image_id in buildah("images", "--quiet", "--no-trunc").split():
+        return base.image_id.removeprefix("sha256:")  # an archive would be unpacked to see that it is there
     if base.path is None:
         said = buildah("pull", "--quiet", "--policy", "missing", base.reference)
     else:

@@ -34,6 +34,8 @@ work = pathlib.Path(os.environ["FAKE_BUILDAH"])
 home, command, arguments = pathlib.Path(sys.argv[2]), sys.argv[5], sys.argv[6:]
 with (work / "calls").open("a") as calls:
     calls.write(json.dumps([command, *arguments]) + "\\n")
+if command == "images" and (work / "pulled").exists():
+    print((work / "pulled").read_text())
 if command == "pull":
     print("a warning")
     print((work / "base_id").read_text())
@@ -134,6 +136,17 @@ def test_every_blob_is_what_its_name_says(checkout: Path, buildah: Buildah) -> N
     for digest, size in image.blobs.items():
         content = (image.path / "blobs" / digest.replace(":", "/")).read_bytes()
         assert (digest_of(content), len(content)) == (digest, size)
+
+
+def test_a_base_that_is_there_already_is_not_unpacked_again(
+    checkout: Path, buildah: Buildah, tmp_path: Path
+) -> None:
+    archive = tmp_path / "base.tar"
+    base = BaseImage(reference="base", path=archive, image_id=f"sha256:{'c' * 64}")
+    (buildah.work / "pulled").write_text(f"sha256:{'d' * 64}\nsha256:{'c' * 64}\n")
+    buildah.build(checkout, base)
+    assert "pull" not in buildah.commands()
+    assert f"BASE_IMAGE={'c' * 64}" in buildah.arguments("build")
 
 
 def test_a_failure_shows_what_was_said_last_and_leaves_nothing(checkout: Path, buildah: Buildah) -> None:
