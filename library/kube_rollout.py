@@ -37,6 +37,10 @@ options:
     type: list
     elements: dict
     default: []
+  jobs:
+    description: Whether to wait for Jobs too.
+    type: bool
+    default: true
   wait_s:
     description: Seconds to wait for all workloads together; 0 does not wait. Check mode never waits.
     type: int
@@ -85,6 +89,7 @@ ARGUMENTS: dict[str, Any] = {
     "phases": {"type": "list", "elements": "str", "default": []},
     "namespaces": {"type": "list", "elements": "str", "default": []},
     "additions": {"type": "list", "elements": "dict", "default": []},
+    "jobs": {"type": "bool", "default": True},
     "wait_s": {"type": "int", "default": 300},
 }
 
@@ -102,7 +107,8 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
         delete(api, leftover)
     cleaned = params["additions"] if check else remove_additions(api, params["additions"])
     if params["wait_s"] and not check:
-        rollout.wait(api, objects, timeout_s=params["wait_s"], waiting=Wait(Display().display))
+        awaited = [obj for obj in objects if params["jobs"] or obj["kind"] != "Job"]
+        rollout.wait(api, awaited, timeout_s=params["wait_s"], waiting=Wait(Display().display))
     return {
         "changed": bool(removed or cleaned),
         "removed": [title(obj) for obj in removed],

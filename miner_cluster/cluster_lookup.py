@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
@@ -15,9 +15,12 @@ TIMEOUT_S = 5
 
 
 class ClusterLookup(LookupBase):  # type: ignore[misc]
-    """One dictionary; a plugin says which."""
+    """One value; a plugin says which."""
 
-    def answer(self, api: Api, cluster: Cluster) -> dict[str, str]:
+    #: the answer where there is no cluster yet
+    nothing: ClassVar[Any] = {}
+
+    def answer(self, api: Api, cluster: Cluster) -> Any:
         """Return what the plugin is for.
 
         Raises:
@@ -25,13 +28,13 @@ class ClusterLookup(LookupBase):  # type: ignore[misc]
         """
         raise NotImplementedError
 
-    def run(self, terms: list[str], variables: Any = None, **kwargs: Any) -> list[dict[str, str]]:  # noqa: ARG002 - it takes none
+    def run(self, terms: list[str], variables: Any = None, **kwargs: Any) -> list[Any]:  # noqa: ARG002 - it takes none
         """Return the answer."""
         self.set_options(var_options=variables, direct=kwargs)
         cluster = as_cluster(self.get_option("cluster"))
         kubeconfig = Path(cluster.state_dir) / "kubeconfig"
         if not kubeconfig.is_file():
-            return [{}]
+            return [self.nothing]
         try:
             return [self.answer(Api(kubeconfig, timeout_s=TIMEOUT_S), cluster)]
         except KubeError as error:

@@ -118,7 +118,17 @@ def build(
 def with_id(image_id: str) -> Path | None:
     """Return where an image lies that was built before, by its ID."""
     store = Store(progress=Progress(write=None))
-    return next((image.path for image in _images(store) if _built(image).image_id == image_id), None)
+    return next((image.path for image in _images(store) if _is(image, image_id)), None)
+
+
+def schema_of(image_id: str) -> str | None:
+    """Return what tells the database's schema that an image brings; None where it is not in the cache."""
+    images = _images(Store(progress=Progress(write=None)))
+    return next((image.manifest.facts.get("schema") for image in images if _is(image, image_id)), None)
+
+
+def _is(artifact: Artifact, image_id: str) -> bool:
+    return _built(artifact).image_id == image_id
 
 
 def _built(artifact: Artifact) -> BuiltImage:

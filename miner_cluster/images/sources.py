@@ -21,6 +21,8 @@ LOCKS: dict[Target, tuple[str, ...]] = {
 DOCKERFILE = "Dockerfile"
 IGNORES = ".dockerignore"
 PACKAGE = "data_miner"
+#: what makes the database's schema
+MIGRATIONS = "data_miner/db/migrations"
 _BASE = re.compile(r"^ARG BASE_IMAGE=(\S+)$", re.MULTILINE)
 
 
@@ -57,6 +59,16 @@ def locks_digest(checkout: Path, target: Target) -> str:
         ArtifactError: one is missing or can't be read.
     """
     return _digest(checkout, [checkout / name for name in LOCKS[target]])
+
+
+def schema_digest(checkout: Path) -> str:
+    """Return a digest of the database's schema that the package brings.
+
+    Raises:
+        ArtifactError: a file can't be read.
+    """
+    migrations = checkout / MIGRATIONS
+    return _digest(checkout, [path for path in package_files(checkout) if path.parent == migrations])
 
 
 def _dependencies(checkout: Path, target: Target) -> list[Path]:

@@ -31,6 +31,7 @@ from miner_cluster.images.sources import (
     Target,
     default_base,
     dependencies_digest,
+    schema_digest,
     sources_digest,
 )
 
@@ -95,7 +96,7 @@ def worker_image(
                 raise ArtifactError("the sources changed while the image was built; run again")
             made = shop.scratch / "pushed"
             _push(buildah, made, known)
-        return _complete(made, shop.output, known) | {"base": base_id}
+        return _complete(made, shop.output, known) | {"base": base_id, "schema": schema_digest(checkout)}
 
     return Recipe(
         name=NAMES[target],

@@ -116,6 +116,22 @@ def test_an_image_that_was_built_is_found_by_its_id(checkout: Path, buildah: Bui
     assert cache.with_id("sha256:none") is None
 
 
+def test_an_image_tells_which_schema_of_the_database_it_brings(checkout: Path, buildah: Buildah) -> None:
+    migration = checkout / "data_miner/db/migrations/0001_first.sql"
+    migration.parent.mkdir(parents=True)
+    migration.write_text("CREATE TABLE one ();")
+    first = buildah.build(checkout)
+    (checkout / "data_miner/__init__.py").write_text("y = 1\n")
+    other_code = buildah.build(checkout)
+    migration.with_name("0002_second.sql").write_text("CREATE TABLE two ();")
+    (checkout / "data_miner/__init__.py").write_text("y = 2\n")
+    other_schema = buildah.build(checkout)
+    schemas = [cache.schema_of(built.image_id) for built in (first, other_code, other_schema)]
+    assert schemas[0] is not None
+    assert schemas[0] == schemas[1] != schemas[2]
+    assert cache.schema_of("sha256:none") is None
+
+
 def test_a_change_keeps_the_layers_that_stay(checkout: Path, buildah: Buildah) -> None:
     first = read_image(buildah.build(checkout).path)
     (checkout / "data_miner/__init__.py").write_text("y = 1\n")

@@ -9,6 +9,7 @@ import pytest
 from miner_cluster.kube.api import KubeError
 from miner_cluster.kube.rollout import TOO_MANY_RESTARTS, not_settled, pending, trouble, wait
 from miner_cluster.kube.waiting import Wait
+from tests.modules import load_module
 from tests.unit.kube.conftest import obj
 from tests.unit.kube.fake_api import FakeApi
 
@@ -145,6 +146,23 @@ def test_mounts_of_before_are_not_waited_for_as_somebody_replaces_them(*, update
     else:
         with pytest.raises(KubeError, match="1 of 2 pods ready"):
             run(api)
+
+
+def test_a_job_that_others_wait_for_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded, job = load_module("kube_rollout"), workload("Job", {}, {})
+    monkeypatch.setattr(loaded, "Api", lambda _: FakeApi(job))
+    monkeypatch.setattr(loaded, "Wait", lambda _: Wait(clock=iter(range(9)).__next__, sleep=lambda _: None))
+    params = {
+        "kubeconfig": "x",
+        "objects": [job],
+        "phases": [],
+        "namespaces": [],
+        "additions": [],
+        "wait_s": 1,
+    }
+    assert not loaded.run(params | {"jobs": False}, check=False)["changed"]
+    with pytest.raises(KubeError, match="Job data-miner/it: 0 of 1 completed"):
+        loaded.run(params | {"jobs": True}, check=False)
 
 
 def test_a_slow_look_at_a_few_is_followed_by_the_next_all_the_same() -> None:
