@@ -20,6 +20,13 @@ options:
     type: list
     elements: str
     required: true
+  replaced:
+    description: >-
+      Names of machines without k3s: new ones, whatever the cluster knows of those before them under their
+      names. Agents among them are left out. Servers must be taken in before the others are restarted.
+    type: list
+    elements: str
+    default: []
   drain:
     description: >-
       Whether pods move away from each node meanwhile; V(auto) for where the minor version changes, as
@@ -96,7 +103,7 @@ reopen:
   elements: str
   returned: always
 absent:
-  description: Nodes of the configuration that are not in the cluster yet.
+  description: Nodes of the configuration that are not in the cluster yet, and those of O(replaced).
   type: list
   elements: str
   returned: always
@@ -115,6 +122,7 @@ from miner_cluster.kube.waiting import Wait
 ARGUMENTS: dict[str, Any] = {
     "cluster": {"type": "dict", "required": True},
     "hosts": {"type": "list", "elements": "str", "required": True},
+    "replaced": {"type": "list", "elements": "str", "default": []},
     "drain": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
     "force": {"type": "bool", "default": False},
     "back": {"type": "bool", "default": False},
@@ -133,19 +141,23 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     """
     cluster = as_cluster(params["cluster"])
     api = Api(Path(cluster.state_dir) / "kubeconfig")
+    replaced, hosts = params["replaced"], params["hosts"]
     plan = make_plan(
         cluster,
         api.list("v1", "Node"),
-        params["hosts"],
+        hosts,
         drain=_DRAIN[params["drain"]],
         back=params["back"],
+        replaced=replaced,
     )
     namespaces = (cluster.namespace, cluster.seaweedfs.namespace)
     if drained := {turn.name for turn in plan.turns if turn.drain}:
         refuse_drains(api, drained, namespaces, force=params["force"])
     if plan.goes_on and not params["incomplete"]:
         waiting = Wait(Display().display)
-        refuse_incomplete(api, namespaces, waiting, timeout_s=0 if check else params["wait_s"])
+        wait_s = 0 if check else params["wait_s"]
+        without = [name for name in cluster.nodes if name not in hosts or name in replaced]
+        refuse_incomplete(api, namespaces, waiting, timeout_s=wait_s, without=without)
     agents = [turn.name for turn in plan.turns if not turn.server]
     return {
         "changed": False,

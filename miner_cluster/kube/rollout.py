@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from miner_cluster.kube import several
 from miner_cluster.kube.absent_nodes import held_up, readiness
@@ -162,11 +162,19 @@ def _without_held_up(
     """Leave out what waits for nothing but a machine that is away."""
     nodes = readiness(api) if any(pending(now) for _, now in states) else {}
 
-    def waits_in_vain(now: Object) -> bool:
-        lags = now["kind"] != "Job" and _seen(now) and pending(now)
-        return bool(lags) and held_up(now, pods(now), nodes)
+    return [(obj, now) for obj, now in states if not waits_in_vain(now, pods, nodes)]
 
-    return [(obj, now) for obj, now in states if not waits_in_vain(now)]
+
+def waits_in_vain(now: Object, pods: Callable[[Object], list[Object]], nodes: Mapping[str, bool]) -> bool:
+    """Whether a workload waits for nothing but a machine that is away.
+
+    Args:
+        now: the workload.
+        pods: finds a workload's pods.
+        nodes: of each node whether it is Ready.
+    """
+    lags = now["kind"] != "Job" and _seen(now) and pending(now)
+    return bool(lags) and held_up(now, pods(now), nodes)
 
 
 def _in_words(states: Iterable[tuple[Object, Object]]) -> str:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from miner_cluster.cluster import ROLE_LABEL, Cluster
 from miner_cluster.k3s_version import Running, minor, newer, problems
+from miner_cluster.kube.absent_nodes import readiness
 from miner_cluster.kube.api import NOT_FOUND, Api, ApiError, KubeError, Object
 from miner_cluster.kube.draining import closed_for, kept_for_good, lossy, movable, reopen
 from miner_cluster.kube.node_labels import trouble
 from miner_cluster.kube.prune import title
-from miner_cluster.kube.rollout import pending, ready
+from miner_cluster.kube.rollout import pending, pods_of, ready, waits_in_vain
 from miner_cluster.kube.waiting import Wait
 
 #: why nodes are closed
@@ -38,7 +39,7 @@ class Plan:
     Attributes:
         turns: the nodes in their order, servers first.
         reopen: nodes that have the version already, and that an interrupted upgrade left closed.
-        absent: nodes of the configuration that are not in the cluster yet.
+        absent: nodes of the configuration that are not in the cluster yet, or whose machines are new ones.
         unavailable: agents of the cluster that take no pods, but for those whose turn it is anyway.
         back: whether it is an older patch than one that runs.
         goes_on: whether it has begun and stopped between two nodes, none of which is closed.
@@ -59,6 +60,7 @@ def make_plan(
     *,
     drain: bool | None = None,
     back: bool = False,
+    replaced: Collection[str] = (),
 ) -> Plan:
     """Plan the way of all nodes to the configured version.
 
@@ -68,15 +70,17 @@ def make_plan(
         within: names of the machines that this run is about.
         drain: whether pods move away; None for where the minor version changes, as Kubernetes asks.
         back: whether it may be an older patch than the one that runs.
+        replaced: names of machines without k3s, whatever the cluster knows of those before them.
 
     Raises:
-        KubeError: the version can't be reached from what runs; with all reasons.
+        KubeError: the version can't be reached from what runs; with all reasons. Or a server's machine is a
+            new one, and the others must not be restarted before it is one of them again.
     """
     found = {node["metadata"]["name"]: node for node in nodes}
     running = [
         Running(name=name, server=name in cluster.servers, version=version(found[name]))
         for name in [*cluster.servers, *(name for name in cluster.nodes if name not in cluster.servers)]
-        if name in found
+        if name in found and name not in replaced
     ]
     wanted = cluster.k3s_version
     if outside := [name for name, node in found.items() if name not in cluster.nodes and _serves(node)]:
@@ -85,6 +89,7 @@ def make_plan(
             "cluster_config.yaml, so it would keep its version. Take it out of the cluster first: "
             "site.yml, with the k3s_version of before"
         )
+    _refuse_new_servers(cluster, found, replaced)
     if reasons := problems(running, wanted, within=within):
         raise KubeError(f"Nothing was done. {wanted} can't be reached: " + ". ".join(reasons))
     patches = newer([one for one in running if one.name in within], wanted)
@@ -111,11 +116,14 @@ def make_plan(
             for one in running
             if one.name in within and one.name not in coming and closed_for(found[one.name]) == REASON
         ),
-        absent=tuple(name for name in cluster.nodes if name not in found),
+        absent=tuple(name for name in cluster.nodes if name not in found or name in replaced),
         unavailable=tuple(
-            one.name
-            for one in running
-            if not one.server and one.name not in coming and not _takes_pods(found[one.name])
+            name
+            for name in found
+            if name in cluster.nodes
+            and name not in cluster.servers
+            and name not in coming
+            and (name in replaced or not _takes_pods(found[name]))
         ),
         back=bool(patches),
         goes_on=bool(turns)
@@ -171,8 +179,18 @@ def _listed(reasons: Mapping[str, str]) -> str:
     return "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
 
 
-def refuse_incomplete(api: Api, namespaces: Sequence[str], waiting: Wait, *, timeout_s: float) -> None:
+def refuse_incomplete(
+    api: Api, namespaces: Sequence[str], waiting: Wait, *, timeout_s: float, without: Collection[str] = ()
+) -> None:
     """Check that workloads have the pods they want: an upgrade may have stopped for what they lack.
+
+    Args:
+        api: the cluster.
+        namespaces: ours.
+        waiting: how to wait.
+        timeout_s: how long.
+        without: nodes whose machines this run leaves out; what only those could run is not waited for while
+            they are away.
 
     Raises:
         KubeError: one has not in time; with all of them.
@@ -183,8 +201,14 @@ def refuse_incomplete(api: Api, namespaces: Sequence[str], waiting: Wait, *, tim
         for workload in api.list("apps/v1", kind)
         if workload["metadata"]["namespace"] in namespaces
     ]
+
+    def excused(workload: Object) -> bool:
+        found = readiness(api)
+        nodes = dict.fromkeys(found, True) | {name: found.get(name, False) for name in without}
+        return waits_in_vain(workload, lambda one: pods_of(api, one), nodes)
+
     try:
-        wait_until_all_is_back(api, workloads, waiting, timeout_s=timeout_s)
+        wait_until_all_is_back(api, workloads, waiting, timeout_s=timeout_s, excused=excused)
     except KubeError as error:
         raise KubeError(
             f"Nothing was done. The upgrade has begun, and {error}. Mend that first, or go on all the same "
@@ -255,16 +279,43 @@ def open_again(api: Api, name: str) -> bool:
     return closed_for(node) == REASON and reopen(api, node)
 
 
-def wait_until_all_is_back(api: Api, workloads: Sequence[Object], waiting: Wait, *, timeout_s: float) -> None:
-    """Wait until workloads have all their pods again.
+def wait_until_all_is_back(
+    api: Api,
+    workloads: Sequence[Object],
+    waiting: Wait,
+    *,
+    timeout_s: float,
+    excused: Callable[[Object], bool] = lambda _: False,
+) -> None:
+    """Wait until workloads have all their pods again, but for those that are excused.
 
     Raises:
         KubeError: one has not in time.
     """
-    while lacks := [text for workload in workloads if (text := _workload_lacks(api, workload))]:
+    while lacks := [text for workload in workloads if (text := _workload_lacks(api, workload, excused))]:
         if waiting.waited_s > timeout_s:
             raise KubeError(f"after {timeout_s:.0f} s {'; '.join(lacks)}")
         waiting.again("; ".join, lacks, poll_s=_POLL_S)
+
+
+def _refuse_new_servers(cluster: Cluster, found: Mapping[str, Object], replaced: Collection[str]) -> None:
+    first, *others = cluster.servers
+    if first in replaced:
+        raise KubeError(
+            f"Nothing was done. {first} has no k3s, and all others join the cluster by it; bring it back "
+            "first (docs/operations.md, Several servers)"
+        )
+    if lost := [name for name in others if name in replaced and name in found]:
+        begun = first in found and version(found[first]) == cluster.k3s_version
+        how = (
+            f" --limit {','.join(['localhost', first, *lost])}"
+            if begun
+            else ", with the k3s_version of before"
+        )
+        raise KubeError(
+            f"Nothing was done. {', '.join(lost)} has no k3s, and while a server is missing no other is "
+            f"restarted. Take the new machine in first: ansible-playbook site.yml{how}"
+        )
 
 
 def _lacks(node: Callable[[], Object], wanted: str, problem: Callable[[], str]) -> str:
@@ -278,7 +329,7 @@ def _lacks(node: Callable[[], Object], wanted: str, problem: Callable[[], str]) 
     return trouble(name, found) or problem()
 
 
-def _workload_lacks(api: Api, workload: Object) -> str:
+def _workload_lacks(api: Api, workload: Object, excused: Callable[[Object], bool]) -> str:
     meta = workload["metadata"]
     path = api.resource("apps/v1", workload["kind"]).path(meta["namespace"], meta["name"])
     try:
@@ -287,8 +338,8 @@ def _workload_lacks(api: Api, workload: Object) -> str:
         if error.status != NOT_FOUND:
             raise
         return ""  # somebody has deleted it meanwhile
-    lacks = pending(found | {"kind": workload["kind"]})
-    return f"{title(workload)}: {lacks}" if lacks else ""
+    lacks = pending(found := found | {"kind": workload["kind"]})
+    return f"{title(workload)}: {lacks}" if lacks and not excused(found) else ""
 
 
 def _serves(node: Object) -> bool:

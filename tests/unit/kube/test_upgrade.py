@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from miner_cluster.kube.upgrade import (
     well,
 )
 from tests.unit.cluster.conftest import GOOD
+from tests.unit.cluster.test_several_servers import THREE
 from tests.unit.kube.conftest import obj
 from tests.unit.kube.fake_api import NAMESPACED, FakeApi
 from tests.unit.kube.test_draining import Cluster as PodApi
@@ -47,6 +49,14 @@ def cluster(tmp_path: Path) -> Cluster:
     """A server and two agents that are to run the new version."""
     path = tmp_path / "cluster_config.yaml"
     path.write_text(GOOD.replace(OLD, NEW))
+    return resolve_cluster(load_cluster_file(path).file, config_file=path)
+
+
+@pytest.fixture
+def several(tmp_path: Path) -> Cluster:
+    """Three servers."""
+    path = tmp_path / "several.yaml"
+    path.write_text(THREE.replace(OLD, NEW))
     return resolve_cluster(load_cluster_file(path).file, config_file=path)
 
 
@@ -95,6 +105,21 @@ def test_pods_move_away_where_the_minor_version_changes_or_as_one_says(
 ) -> None:
     (only,) = make_plan(cluster, [node("one", before)], ALL, drain=drain).turns
     assert only.drain is drained
+
+
+@pytest.mark.parametrize(
+    ("first", "remedy"),
+    [(NEW, "site.yml --limit localhost,one,three"), (OLD, "site.yml, with the k3s_version of before")],
+    ids=["in mid-upgrade", "before it began"],
+)
+def test_a_new_machine_of_a_server_is_taken_in_before_others_restart(
+    several: Cluster, first: str, remedy: str
+) -> None:
+    there = [node("one", first), node("two"), node("three", ready=False)]
+    with pytest.raises(KubeError, match=f"three has no k3s, and while .* {re.escape(remedy)}"):
+        make_plan(several, there, ALL, replaced=["three"])
+    # One that the cluster does not know is no server of it yet.
+    assert make_plan(several, there[:2], ALL, replaced=["three"]).absent == ("three",)
 
 
 def test_a_step_that_kubernetes_does_not_allow_is_refused_with_all_reasons(cluster: Cluster) -> None:

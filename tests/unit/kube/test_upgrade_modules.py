@@ -146,6 +146,27 @@ def test_an_upgrade_does_not_pass_over_what_it_stopped_for(run: Run) -> None:
     assert run("k3s_upgrade_plan", hosts=["one", "two"], incomplete=True)["agents"] == ["two"]
 
 
+def test_machines_that_were_replaced_in_mid_upgrade_are_left_to_a_run_that_takes_them_in(run: Run) -> None:
+    run.api.objects["/api/v1/nodes/one"] = node("one", NEW)
+    run.api.objects["/api/v1/nodes/three"] = node("three", ready=False)
+    pinned = workload("StatefulSet", "volume-three", ready=0)
+    pinned["spec"]["template"] = {"spec": {"nodeSelector": {"kubernetes.io/hostname": "three"}}}
+    run.api.objects["/apis/apps/v1/namespaces/data-miner/statefulsets/volume-three"] = pinned
+    hosts = ["one", "two", "three"]
+    plan = run("k3s_upgrade_plan", hosts=hosts, replaced=["three"], wait_s=0)
+    assert (plan["agents"], plan["absent"]) == (["two"], ["three"])
+    # As long as it is one of the cluster's, its part of the storage is waited for.
+    with pytest.raises(KubeError, match="volume-three: 0 of 1 pods ready"):
+        run("k3s_upgrade_plan", hosts=hosts, wait_s=0)
+    # Away, and left out by --limit.
+    assert run("k3s_upgrade_plan", hosts=["one", "two"], wait_s=0)["agents"] == ["two"]
+
+
+def test_a_cluster_whose_first_server_was_replaced_is_not_upgraded(run: Run) -> None:
+    with pytest.raises(KubeError, match=r"Nothing was done\. one has no k3s, and all others join"):
+        run("k3s_upgrade_plan", hosts=["one", "two"], replaced=["one"])
+
+
 def test_an_upgrade_that_was_killed_at_a_closed_node_goes_on_there(run: Run) -> None:
     run.api.objects["/api/v1/nodes/one"] = node("one", NEW)
     run.api.objects[NODE] = node("two", closed="upgrade")
