@@ -119,8 +119,8 @@ def make_plan(
         absent=tuple(name for name in cluster.nodes if name not in found or name in replaced),
         unavailable=tuple(
             name
-            for name in found
-            if name in cluster.nodes
+            for name in cluster.nodes
+            if name in found
             and name not in cluster.servers
             and name not in coming
             and (name in replaced or not _takes_pods(found[name]))

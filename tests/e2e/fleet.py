@@ -50,7 +50,15 @@ class Fleet(Lab):
         assert found is not None
         return found[1]
 
-    def describe(self, servers: dict[str, int], agents: dict[str, int], **sections: dict[str, Any]) -> None:
+    def describe(
+        self,
+        servers: dict[str, int],
+        agents: dict[str, int],
+        *,
+        taints: dict[str, list[str]] | None = None,
+        search_s: int = SEARCH_S,
+        **sections: dict[str, Any],
+    ) -> None:
         """Write the lab's file: machines by the last number of their address, and other keys of sections."""
         text = (ROOT / "inventory/lab/cluster_config.yaml").read_text("utf-8")
         config = yaml.safe_load(text.replace("172.31.77.", f"172.31.{self.number}."))
@@ -63,6 +71,7 @@ class Fleet(Lab):
                     "role": roles[name],
                     "gpu": False,
                     "disk_limit_mb": LIMIT_MB,
+                    "taints": (taints or {}).get(name, []),
                 }
                 for name, number in {**servers, **agents}.items()
             },
@@ -73,7 +82,7 @@ class Fleet(Lab):
         config["run_config"] = str(self.inventory / "run_config.yaml")
         config["backup"] = {"dir": str(self.state / "backups")}
         config["workers"]["download"]["replicas"] = 2
-        config["k3s_app_overrides"]["download"]["extractor_args"]["labsearch"]["pause_s"] = [str(SEARCH_S)]
+        config["k3s_app_overrides"]["download"]["extractor_args"]["labsearch"]["pause_s"] = [str(search_s)]
         for key in ("models", "models_base"):
             del config["image"][key]
         for name in ("filter", "dedup", "detect"):
@@ -109,6 +118,17 @@ class Fleet(Lab):
     def has_vip(self, node: str) -> bool:
         """Whether a machine has the API's address."""
         return f"{self.address(VIP)}/" in self.ssh(node, "ip -4 -oneline address").stdout
+
+    def pods(self, namespace: str, node: str) -> set[str]:
+        """The pods of a namespace that a machine runs, by their IDs."""
+        there = self.get("pods", "-n", namespace, "--field-selector", f"spec.nodeName={node}")["items"]
+        return {pod["metadata"]["uid"] for pod in there}
+
+    def tokens(self) -> set[str]:
+        """Digests of the tokens by which the machines join, or let others join."""
+        files = "/var/lib/rancher/k3s/server/token /etc/rancher/k3s/join-token"
+        said = [self.ssh(node, f"sha256sum {files} 2>/dev/null").stdout for node in self.nodes()]
+        return {line.split()[0] for text in said for line in text.splitlines()}
 
     def destroy(self, node: str) -> None:
         """Take a machine away with its disk, as fire does."""

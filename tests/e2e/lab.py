@@ -116,6 +116,23 @@ class Lab:
     def _playbook(self, playbook: str, *args: str) -> list[str]:
         return ["ansible-playbook", "-i", str(self.inventory), playbook, *args]
 
+    def kill_play(
+        self, playbook: str, *args: str, when: str, times: int = 1, once: Callable[[], object] = lambda: True
+    ) -> None:
+        """Start a playbook and kill all of it when a text has come so many times and `once` is true."""
+        with self.start_play(playbook, *args) as process:
+            assert process.stdout is not None
+            timer = threading.Timer(900, os.killpg, (process.pid, signal.SIGKILL))
+            timer.start()
+            for line in process.stdout:
+                times -= when in line
+                if not times:
+                    wait_for(f"the moment to kill {playbook}", once)
+                    os.killpg(process.pid, signal.SIGKILL)
+                    break
+            timer.cancel()
+        assert process.returncode == -signal.SIGKILL, f"{playbook} ended before {when!r} came"
+
     def kubectl(self, *args: str) -> str:
         """Run kubectl against this lab's API and return what it prints."""
         kubectl = self.state / "bin" / "kubectl"

@@ -13,6 +13,7 @@ import pytest
 
 from tests.e2e.fleet import AGENTS, QUERIES, SERVERS, Fleet, describe_work, fleet, watched
 from tests.e2e.lab import Run, wait_for
+from tests.e2e.upgrades import break_k3s, closed, versions
 
 pytestmark = pytest.mark.soak
 
@@ -78,6 +79,18 @@ def test_it_grows_by_an_agent(lab: Fleet) -> None:
     assert "agent-3" in lab.ready()
 
 
+def test_a_taint_that_ends_pods_takes_the_workers_of_a_machine_and_leaves_its_storage(lab: Fleet) -> None:
+    storage = lab.pods("seaweedfs", "agent-1")
+    lab.describe(SERVERS, GROWN, taints={"agent-1": ["dedicated=other:NoExecute"]})
+    with watched(lab, "agent-1 tainted with NoExecute"):
+        lab.play("site.yml").ok()
+    assert lab.pods("data-miner", "agent-1") == set()
+    assert lab.pods("seaweedfs", "agent-1") == storage
+    lab.describe(SERVERS, GROWN)
+    lab.play("site.yml", "--tags", "labels").ok()
+    assert "taints" not in lab.get("node", "agent-1")["spec"]
+
+
 def test_agents_whose_files_would_not_fit_elsewhere_stay(lab: Fleet) -> None:
     kept = "/swdfs_mnt/swshared/.kept-by-a-test"
     done = lab.ssh("one", f"head --bytes=400M /dev/urandom >{kept} && sync {kept}")
@@ -126,6 +139,20 @@ def test_a_server_is_destroyed_and_another_machine_takes_its_name(lab: Fleet) ->
     assert lab.voters() == set(SERVERS)
 
 
+def test_the_token_is_changed_also_by_a_run_that_was_killed_while_some_had_it(lab: Fleet) -> None:
+    first = lab.tokens()
+    with watched(lab, "token changed, killed at the second server"):
+        lab.kill_play("playbooks/rotate_token.yml", when="TASK [k3s : Bring the machine into shape", times=2)
+        lab.site().ok()
+    second = lab.tokens()
+    with watched(lab, "token changed"):
+        lab.play("playbooks/rotate_token.yml").ok()
+    assert [len(tokens) for tokens in (first, second, lab.tokens())] == [1, 1, 1]
+    assert len(first | second | lab.tokens()) == 3
+    assert lab.voters() == set(SERVERS)
+    assert set(lab.play("site.yml").ok().changed.values()) == {0}
+
+
 def test_a_server_is_taken_out_and_another_put_in(lab: Fleet) -> None:
     lab.describe(SWAPPED, AGENTS)
     with watched(lab, "four instead of two"):
@@ -134,13 +161,40 @@ def test_a_server_is_taken_out_and_another_put_in(lab: Fleet) -> None:
     assert lab.ready() == {*SWAPPED, *AGENTS}
 
 
-def test_it_is_upgraded_to_the_next_minor_version(lab: Fleet) -> None:
+def test_a_server_whose_new_k3s_is_broken_runs_the_old_one_again(lab: Fleet) -> None:
+    old = set(versions(lab).values()).pop()
     lab.describe(SWAPPED, AGENTS, cluster={"k3s_version": NEWER})
-    with watched(lab, f"upgraded to {NEWER}") as figures:
-        lab.play("playbooks/upgrade.yml").ok()
-    nodes = lab.get("nodes")["items"]
-    assert {node["status"]["nodeInfo"]["kubeletVersion"] for node in nodes} == {NEWER}
+    break_k3s(lab, "three", NEWER, unit="k3s")
+    with watched(lab, "upgrade stopped at three, whose new k3s is broken") as figures:
+        stopped = lab.play("playbooks/upgrade.yml")
+    assert stopped.code != 0
+    assert "three was not upgraded" in words(stopped)
+    assert f"It runs {old} again and takes pods." in words(stopped)
+    assert versions(lab) == {name: NEWER if name == "one" else old for name in (*SWAPPED, *AGENTS)}
     assert lab.ready() == {*SWAPPED, *AGENTS}
+    assert lab.voters() == set(SWAPPED)
+    assert closed(lab) == []
+    assert float(str(figures["writes_away_s"])) < ORDERLY_S
+
+
+def test_a_server_that_is_lost_in_mid_upgrade_is_taken_in_before_others_are_restarted(lab: Fleet) -> None:
+    lab.destroy("three")
+    with watched(lab, "three lost in mid-upgrade, and replaced"):
+        assert lab.site().code != 0
+        refused = lab.play("playbooks/upgrade.yml")
+        assert refused.code != 0
+        assert "ansible-playbook site.yml --limit localhost,one,three" in words(refused)
+        lab.play("site.yml", "--limit", "localhost,one,three").ok()
+    assert lab.voters() == set(SWAPPED)
+    assert {name for name, runs in versions(lab).items() if runs == NEWER} == {"one", "three"}
+
+
+def test_it_is_upgraded_to_the_next_minor_version(lab: Fleet) -> None:
+    with watched(lab, f"upgraded to {NEWER}") as figures:
+        lab.play("playbooks/upgrade.yml", "-e", "upgrade_serial=2").ok()
+    assert set(versions(lab).values()) == {NEWER}
+    assert lab.ready() == {*SWAPPED, *AGENTS}
+    assert closed(lab) == []
     assert float(str(figures["writes_away_s"])) < ORDERLY_S
 
 
@@ -164,6 +218,8 @@ def test_one_server_becomes_three_again(lab: Fleet) -> None:
 
 
 def test_in_the_end_every_item_was_worked_off(lab: Fleet) -> None:
+    lab.describe(SWAPPED, AGENTS, cluster={"k3s_version": NEWER}, search_s=0)
+    lab.play("site.yml", "--tags", "app").ok()
     counts = wait_for(
         "the end of the project",
         lambda: found if (found := lab.counts())["ready"] + found["leased"] == 0 else None,

@@ -2,57 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
-from pathlib import Path
-
 import pytest
 
 from miner_cluster.artifacts.k3s import stand_ins
 from tests.e2e.items import lost, read_items
 from tests.e2e.lab import ROOT, Busy, Lab, left, wait_for
 from tests.e2e.test_2_faults import all_ready, ready
+from tests.e2e.upgrades import break_k3s, closed, mend_k3s, versions
 
 OLD, NEW = stand_ins(ROOT / "lab")
 UPGRADE = "playbooks/upgrade.yml"
-#: has k3s fail on a machine in the new version only
-DROP_IN = Path("/etc/systemd/system/k3s-agent.service.d/broken.conf")
-BREAK = f"""mkdir -p {DROP_IN.parent} && cat >{DROP_IN} <<'EOF' && systemctl daemon-reload
-[Service]
-ExecStartPre=/bin/sh -c '! /usr/local/bin/k3s --version | grep -F {NEW}'
-EOF"""
-MEND = f"rm {DROP_IN} && systemctl daemon-reload"
-
-
-def versions(lab: Lab) -> dict[str, str]:
-    nodes = lab.get("nodes")["items"]
-    return {node["metadata"]["name"]: node["status"]["nodeInfo"]["kubeletVersion"] for node in nodes}
-
-
-def closed(lab: Lab) -> list[str]:
-    nodes = lab.get("nodes")["items"]
-    return [node["metadata"]["name"] for node in nodes if node["spec"].get("unschedulable")]
 
 
 def want(lab: Lab, version: str) -> None:
     file = lab.inventory / "cluster_config.yaml"
     text = file.read_text("utf-8")
     file.write_text(text.replace(OLD, version).replace(NEW, version))
-
-
-def killed_upgrade(lab: Lab, *chosen: str, when: str) -> None:
-    """Start an upgrade and kill all of it when a text has come and a node is closed."""
-    with lab.start_play(UPGRADE, *chosen) as process:
-        assert process.stdout is not None
-        timer = threading.Timer(900, os.killpg, (process.pid, signal.SIGKILL))
-        timer.start()
-        for line in process.stdout:
-            if when in line:
-                wait_for("a node is closed", lambda: closed(lab))
-                os.killpg(process.pid, signal.SIGKILL)
-        timer.cancel()
-    assert process.returncode == -signal.SIGKILL
 
 
 @pytest.mark.soak
@@ -75,10 +40,11 @@ def test_a_minor_version_later_under_load_interrupted_and_with_a_broken_machine_
     assert set(versions(lab).values()) == {OLD}
 
     # Killed while the server is closed, and its pods are on their way.
-    killed_upgrade(lab, *chosen, when="Close the node and have its pods move away")
+    drained = "Close the node and have its pods move away"
+    lab.kill_play(UPGRADE, *chosen, when=drained, once=lambda: closed(lab))
     assert closed(lab) == [server]
 
-    assert lab.ssh(last, BREAK).returncode == 0
+    break_k3s(lab, last, NEW)
     stopped = lab.play(UPGRADE, *chosen, "-e", "backup=false")
     assert stopped.code != 0
     assert f"{last} was not upgraded" in stopped.output
@@ -87,7 +53,7 @@ def test_a_minor_version_later_under_load_interrupted_and_with_a_broken_machine_
     assert closed(lab) == []
     assert all(ready(node) for node in lab.get("nodes")["items"])
 
-    assert lab.ssh(last, MEND).returncode == 0
+    mend_k3s(lab, last)
     finished = lab.play(UPGRADE, *chosen, "-e", "backup=false").ok()
     assert f"{last}, 1 of 1: {OLD} → {NEW}" in finished.output
     assert set(versions(lab).values()) == {NEW}
