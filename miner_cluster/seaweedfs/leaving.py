@@ -16,7 +16,15 @@ from miner_cluster.kube.rollout import ready
 from miner_cluster.kube.waiting import Say, Wait
 from miner_cluster.pods import COMPONENT_LABEL
 from miner_cluster.seaweedfs.shell import WeedShell
-from miner_cluster.seaweedfs.topology import MB, Server, differing, name_of, no_room, plan_moves
+from miner_cluster.seaweedfs.topology import (
+    MB,
+    Server,
+    differing,
+    name_of,
+    no_room,
+    plan_moves,
+    without_empty,
+)
 
 #: writers may keep on filling a server that is being emptied
 PASSES = 10
@@ -26,6 +34,8 @@ KNOWN_S = 120.0
 _MOVE_S, _MB_PER_S = 120.0, 5
 _REPAIR_S = 3600.0
 _LEAVE_S = 60.0
+#: since when an empty volume must not have been written, as a writer may be about to
+_QUIET_S = 60.0
 #: marks a server that will never answer again; others are marked with the container that was emptied
 _GIVEN_UP = "lost"
 _REPLICATION = "-defaultReplication="
@@ -119,7 +129,9 @@ class Departure:
         """
         servers = self._servers(leaving)
         gone = self._addresses(servers, leaving)
-        found = plan_moves(servers.values(), gone)
+        if (found := plan_moves(servers.values(), gone)).stuck:
+            servers = without_empty(servers)
+            found = plan_moves(servers.values(), gone)
         # A lower replication frees places first, which only the next look would show.
         if found.stuck and not differing(servers.values(), self.replication):
             raise KubeError(_refused(no_room(servers.values(), gone, found), 0))
@@ -141,6 +153,10 @@ class Departure:
             old = differing(servers.values(), self.replication)
             if old and (found.stuck or number_of_pass == 0):
                 self.reconfigure(len(old))
+                servers = self.shell.servers()
+                found = plan_moves(servers.values(), self._addresses(servers, leaving))
+            if found.stuck and any(volume.empty for one in servers.values() for volume in one.volumes):
+                self.delete_empty()
                 servers = self.shell.servers()
                 found = plan_moves(servers.values(), self._addresses(servers, leaving))
             if found.stuck:
@@ -179,6 +195,14 @@ class Departure:
             "volume.fix.replication -apply",
             work_s=_REPAIR_S,
         )
+
+    def delete_empty(self) -> None:
+        """Delete volumes whose files were all deleted, which SeaweedFS keeps for ever.
+
+        It looks at each once more, and leaves those alone that were written a moment ago.
+        """
+        self.say("  volumes without files are deleted, as others find no place")
+        self.shell.locked(f"volume.deleteEmpty -quietFor={_QUIET_S:.0f}s -apply", work_s=_LEAVE_S)
 
     def take_back(self, returned: Mapping[str, Object]) -> None:
         """Let servers that left serve again: they come back to the master when they start."""

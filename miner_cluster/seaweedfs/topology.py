@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from miner_cluster.seaweedfs import replication
 from miner_cluster.seaweedfs.replication import Place
@@ -16,6 +16,7 @@ _RACK = re.compile(r"\s*Rack (\S+) \S+\(volume:")
 _SERVER = re.compile(r"\s*DataNode (\S+) \S+\(volume:")
 _SLOTS = re.compile(r"\(volume:(\d+)/(-?\d+) ")
 _VOLUME = re.compile(r"\s*volume Id:(\d+), Size:(\d+), ReplicaPlacement:(\d{3}), ")
+_FILES = re.compile(r", FileCount:(\d+), DeleteCount:(\d+),")
 _ERASURE_CODED = re.compile(r"\s*ec volume ")
 
 
@@ -25,11 +26,12 @@ class TopologyError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Volume:
-    """One copy of a volume."""
+    """One copy of a volume; ``empty`` where all its files were deleted, whatever it takes of the disk."""
 
     id: int
     size_bytes: int
     replication: str
+    empty: bool = False
 
 
 @dataclass(kw_only=True)
@@ -91,12 +93,28 @@ def parse(text: str) -> dict[str, Server]:
             )
             servers[server.address] = server
         elif (found := _VOLUME.match(line)) and server:
-            server.volumes.append(Volume(id=int(found[1]), size_bytes=int(found[2]), replication=found[3]))
+            files = _FILES.search(line)
+            server.volumes.append(
+                Volume(
+                    id=int(found[1]),
+                    size_bytes=int(found[2]),
+                    replication=found[3],
+                    empty=files is not None and files[1] == files[2],
+                )
+            )
         elif _ERASURE_CODED.match(line):
             raise TopologyError("there are erasure coded volumes, which these playbooks can't move")
     if "Topology volumeSizeLimit" not in text:
         raise TopologyError(f"this is no list of volumes: {text[-300:]!r}")
     return servers
+
+
+def without_empty(servers: Mapping[str, Server]) -> dict[str, Server]:
+    """Return the servers as they are once their empty volumes are deleted."""
+    return {
+        address: replace(server, volumes=[volume for volume in server.volumes if not volume.empty])
+        for address, server in servers.items()
+    }
 
 
 def plan_moves(servers: Iterable[Server], leaving: Collection[str]) -> Moves:

@@ -59,9 +59,11 @@ class Storage(WeedShell):
     #: by the first word of a command, what happens just before it
     before: dict[str, Callable[[], None]]
 
-    def put(self, number: int, *names: str, replication: str = "001") -> None:
+    def put(self, number: int, *names: str, replication: str = "001", empty: bool = False) -> None:
         for name in names:
-            self.all[name].volumes.append(Volume(id=number, size_bytes=1 << 20, replication=replication))
+            self.all[name].volumes.append(
+                Volume(id=number, size_bytes=1 << 20, replication=replication, empty=empty)
+            )
 
     def numbers(self, name: str) -> list[int]:
         return sorted(volume.id for volume in self.all[name].volumes)
@@ -85,6 +87,10 @@ class Storage(WeedShell):
             (moved,) = (one for one in source.volumes if str(one.id) == options["-volumeId"])
             source.volumes.remove(moved)
             target.volumes.append(moved)
+        if words[0] == "volume.deleteEmpty":
+            assert "-apply" in words
+            for server in self.all.values():
+                server.volumes = [volume for volume in server.volumes if not volume.empty]
         if words[0] == "volumeServer.leave":
             self.known.discard(name_of(options["-node"]))
         return ""
@@ -95,7 +101,8 @@ class Storage(WeedShell):
             one = self.all[name]
             lines.append(f"DataNode {one.address} hdd(volume:{len(one.volumes)}/{one.slots} active:0)")
             lines += [
-                f"volume Id:{v.id}, Size:{v.size_bytes}, ReplicaPlacement:{v.replication}, Collection:"
+                f"volume Id:{v.id}, Size:{v.size_bytes}, ReplicaPlacement:{v.replication}, Collection:, "
+                f"FileCount:6, DeleteCount:{6 if v.empty else 2}, DeletedByteCount:0"
                 for v in one.volumes
             ]
         return "\n".join(lines) + "\n"
@@ -155,6 +162,25 @@ def test_nothing_moves_where_not_everything_fits(api: Cluster, storage: Storage)
         leave(api, storage, wanted="000")
     assert storage.numbers("volume-three") == [1, 2, 3]
     assert "volume.move" not in storage.done
+
+
+def test_volumes_whose_files_were_all_deleted_make_room(api: Cluster, storage: Storage) -> None:
+    storage.all["volume-one"].slots = storage.all["volume-two"].slots = 1
+    storage.put(1, "volume-one", "volume-two", empty=True)
+    for number in (2, 3):
+        storage.put(number, "volume-three", replication="000")
+    departure = Departure(api=api, shell=storage, say=lambda _: None, replication="000")
+    assert departure.planned(["volume-three"]) == "2 volumes would move off volume-three"
+    assert storage.numbers("volume-one") == [1]
+    assert leave(api, storage, wanted="000") == 2
+    assert sorted(storage.numbers(name) for name in NAMES) == [[], [2], [3]]
+
+
+def test_empty_volumes_stay_where_all_others_fit(api: Cluster, storage: Storage) -> None:
+    storage.put(1, "volume-one", empty=True)
+    storage.put(2, "volume-two", "volume-three")
+    assert leave(api, storage) == 1
+    assert "volume.deleteEmpty" not in storage.done
 
 
 def test_what_is_written_meanwhile_moves_too(api: Cluster, storage: Storage) -> None:

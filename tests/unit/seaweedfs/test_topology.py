@@ -41,6 +41,7 @@ def test_the_shells_list_is_read_with_places_limits_and_copies() -> None:
         ("r2", 32, 29),
     ]
     assert [found.id for found in servers[TWO].volumes] == [1, 2, 7]
+    assert [found.id for found in servers[TWO].volumes if found.empty] == [1]
     assert servers[TWO].size_bytes == 24000592
     assert [found.id for found in differing(servers.values(), "001")] == [7]
     assert name_of(TWO) == "volume-two"
