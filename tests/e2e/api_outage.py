@@ -1,9 +1,11 @@
-"""How long the API is away, as a client sees it that asks again and again at one address."""
+"""How long the API, or what it leads to, is away, as a client sees it that asks again and again."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
+import json
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +16,8 @@ from miner_cluster.kube.api import Api, ApiError, KubeError
 
 #: pause between two requests
 POLL_S = 0.1
+#: the same for kubectl
+KUBECTL_POLL_S = 2.0
 #: after which a client gives up a request and asks anew; a server that lost its power closes no connection
 ANSWER_S = 1.0
 _PATH = "/api/v1/namespaces/default/configmaps"
@@ -93,3 +97,27 @@ def client(kubeconfig: Path) -> Iterator[Client]:
         # By then the kubeconfig may name another address.
         with contextlib.closing(Api(kubeconfig)) as api:
             api.raw("DELETE", f"{_PATH}/outage")
+
+
+@contextlib.contextmanager
+def asking(ask: Callable[[], object]) -> Iterator[Outages]:
+    """Ask with kubectl again and again within the block, which costs more and so is done less often."""
+    seen, ended = Outages(time.monotonic()), threading.Event()
+
+    def again() -> None:
+        while not ended.wait(KUBECTL_POLL_S):
+            try:
+                ask()
+            except (subprocess.SubprocessError, json.JSONDecodeError):
+                seen.errors += 1
+            else:
+                seen.answered.append(time.monotonic())
+
+    thread = threading.Thread(target=again)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        seen.ended = time.monotonic()
+        ended.set()
+        thread.join()

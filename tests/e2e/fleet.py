@@ -20,7 +20,7 @@ from miner_cluster.kube.servers import MEMBER_LABEL, VOTER
 from miner_cluster.lab.host import look
 from miner_cluster.lab.podman import podman
 from miner_cluster.lab_inventory import write_inventory
-from tests.e2e.api_outage import client
+from tests.e2e.api_outage import asking, client
 from tests.e2e.items import lost, read_items
 from tests.e2e.lab import ROOT, Lab, Run, wait_for
 
@@ -195,20 +195,21 @@ def watched(lab: Fleet, what: str) -> Iterator[dict[str, object]]:
     assert "ready" in before.values(), "the project came to its end before the tests; raise QUERIES"
     figures: dict[str, object] = {"event": what}
     began = time.monotonic()
-    with client(lab.state / "kubeconfig") as asking:
+    with client(lab.state / "kubeconfig") as api, asking(lab.items) as database:
         yield figures
         after = wait_for("the items", lab.items)
     done = [list(items.values()).count("done") for items in (before, after)]
     figures |= {
         "took_s": round(time.monotonic() - began),
-        "reads_away_s": round(asking.reads.longest_s(), 1),
-        "writes_away_s": round(asking.writes.longest_s(), 1),
+        "reads_away_s": round(api.reads.longest_s(), 1),
+        "writes_away_s": round(api.writes.longest_s(), 1),
+        "database_away_s": round(database.longest_s()),
         "done_before": done[0],
         "done_after": done[1],
         "items_before": len(before),
         "items_after": len(after),
         "lost": lost(before, after),
-        "load": os.getloadavg()[0],
+        "load": round(os.getloadavg()[0]),
     }
     print(json.dumps(figures))
     assert figures["lost"] == []

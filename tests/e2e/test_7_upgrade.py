@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from miner_cluster.artifacts.k3s import stand_ins
+from tests.e2e.api_outage import asking, client
 from tests.e2e.items import lost, read_items
 from tests.e2e.lab import ROOT, Busy, Lab, left, wait_for
 from tests.e2e.test_2_faults import all_ready, ready
@@ -39,26 +42,30 @@ def test_a_minor_version_later_under_load_interrupted_and_with_a_broken_machine_
     assert all(f"{name}, " in look.output for name in lab.nodes())
     assert set(versions(lab).values()) == {OLD}
 
-    # Killed while the server is closed, and its pods are on their way.
-    drained = "Close the node and have its pods move away"
-    lab.kill_play(UPGRADE, *chosen, when=drained, once=lambda: closed(lab))
-    assert closed(lab) == [server]
+    with client(lab.state / "kubeconfig") as api, asking(lambda: read_items(lab, project)) as database:
+        # Killed while the server is closed, and its pods are on their way.
+        drained = "Close the node and have its pods move away"
+        lab.kill_play(UPGRADE, *chosen, when=drained, once=lambda: closed(lab))
+        assert closed(lab) == [server]
 
-    break_k3s(lab, last, NEW)
-    stopped = lab.play(UPGRADE, *chosen, "-e", "backup=false")
-    assert stopped.code != 0
-    assert f"{last} was not upgraded" in stopped.output
-    assert f"It runs {OLD} again and takes pods." in stopped.output
-    assert versions(lab) == {server: NEW, first: NEW, last: OLD}
-    assert closed(lab) == []
-    assert all(ready(node) for node in lab.get("nodes")["items"])
+        break_k3s(lab, last, NEW)
+        stopped = lab.play(UPGRADE, *chosen, "-e", "backup=false")
+        assert stopped.code != 0
+        assert f"{last} was not upgraded" in stopped.output
+        assert f"It runs {OLD} again and takes pods." in stopped.output
+        assert versions(lab) == {server: NEW, first: NEW, last: OLD}
+        assert closed(lab) == []
+        assert all(ready(node) for node in lab.get("nodes")["items"])
 
-    mend_k3s(lab, last)
-    finished = lab.play(UPGRADE, *chosen, "-e", "backup=false").ok()
-    assert f"{last}, 1 of 1: {OLD} → {NEW}" in finished.output
-    assert set(versions(lab).values()) == {NEW}
-    assert closed(lab) == []
-    assert lab.play(UPGRADE, *chosen).ok().output.count(f"Every machine runs {NEW}") == 1
+        mend_k3s(lab, last)
+        finished = lab.play(UPGRADE, *chosen, "-e", "backup=false").ok()
+        assert f"{last}, 1 of 1: {OLD} → {NEW}" in finished.output
+        assert set(versions(lab).values()) == {NEW}
+        assert closed(lab) == []
+        assert lab.play(UPGRADE, *chosen).ok().output.count(f"Every machine runs {NEW}") == 1
+
+    away = {"reads": api.reads, "writes": api.writes, "database": database}
+    print(json.dumps({f"{name}_away_s": round(one.longest_s(), 1) for name, one in away.items()}))
 
     wait_for("every pod is ready", lambda: all_ready(lab), timeout_s=300)
     wait_for("all work is done", lambda: not left(lab, project), timeout_s=900)
