@@ -93,7 +93,8 @@ def test_a_taint_that_ends_pods_takes_the_workers_of_a_machine_and_leaves_its_st
 
 def test_agents_whose_files_would_not_fit_elsewhere_stay(lab: Fleet) -> None:
     kept = "/swdfs_mnt/swshared/.kept-by-a-test"
-    done = lab.ssh("one", f"head --bytes=400M /dev/urandom >{kept} && sync {kept}")
+    # Seven volumes and their copies at least, as some grow over their limit; servers have room for twelve.
+    done = lab.ssh("one", f"head --bytes=600M /dev/urandom >{kept} && sync {kept}")
     assert done.returncode == 0, done.stderr
     lab.describe(SERVERS, {})
     with watched(lab, "three agents at once, refused"):
