@@ -82,7 +82,8 @@ def _env_value(name: str, value: EnvValue) -> dict[str, Any]:
     if isinstance(value, str):
         return {"value": value}
     if set(value) == {"field"}:
-        return {"valueFrom": {"fieldRef": {"fieldPath": value["field"]}}}
+        # With the version, as the API server has it: so it need not be asked whether that is the same.
+        return {"valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": value["field"]}}}
     for kind, reference in _SOURCES.items():
         if {kind, "key"} <= set(value) <= {kind, "key", "optional"}:
             optional = {"optional": True} if value.get("optional") else {}

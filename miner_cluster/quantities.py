@@ -77,15 +77,39 @@ def split_range(text: str, size: Callable[[str], int]) -> tuple[str, str]:
     return request, limit
 
 
+def cpu_as_the_server_writes(text: str) -> str:
+    """Return a CPU quantity as the API server has it: ``1000m`` and ``1.0`` are ``1``.
+
+    Raises:
+        ValueError: see ``millicores``.
+    """
+    whole, rest = divmod(millicores(text), 1000)
+    return f"{whole * 1000 + rest}m" if rest else str(whole)
+
+
+def memory_as_the_server_writes(text: str) -> str:
+    """Return a memory quantity as the API server has it, in the greatest unit: ``1024Mi`` is ``1Gi``.
+
+    Raises:
+        ValueError: see ``memory_bytes``.
+    """
+    size = memory_bytes(text)
+    units = [unit for unit in _BYTES if unit.endswith("i") == text.endswith("i")]
+    unit = next(unit for unit in reversed(units) if size % _BYTES[unit] == 0)
+    return f"{size // _BYTES[unit]}{unit}"
+
+
 def resources(cpu: str, memory: str, ephemeral_storage: str) -> Resources:
     """Return the ``resources`` of a container from a preset's three ranges.
+
+    They are written as the API server does, so that it need not be asked whether they are the same.
 
     Raises:
         ValueError: a range is not one.
     """
-    cpu_request, cpu_limit = split_range(cpu, millicores)
-    memory_request, memory_limit = split_range(memory, memory_bytes)
-    disk_request, disk_limit = split_range(ephemeral_storage, memory_bytes)
+    cpu_request, cpu_limit = map(cpu_as_the_server_writes, split_range(cpu, millicores))
+    memory_request, memory_limit = map(memory_as_the_server_writes, split_range(memory, memory_bytes))
+    disk_request, disk_limit = map(memory_as_the_server_writes, split_range(ephemeral_storage, memory_bytes))
     return {
         "requests": {"cpu": cpu_request, "memory": memory_request, "ephemeral-storage": disk_request},
         "limits": {"cpu": cpu_limit, "memory": memory_limit, "ephemeral-storage": disk_limit},

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from miner_cluster.kube.api import Api, ApiError, KubeError, Object
+from miner_cluster.kube.applied import is_applied
 from miner_cluster.kube.apply import apply_one
 from miner_cluster.kube.by_hand import replace, without_additions
 from miner_cluster.kube.many import get, look_up
@@ -83,7 +84,9 @@ def compare(api: Api, wanted: Sequence[Object]) -> Difference:
 
 
 def _compare_present(api: Api, path: str, given: Object, before: Object, found: Difference) -> None:
-    obj = _with_pods(given, before)
+    obj = replicas_kept(given, before)
+    if (is_applied(obj, before) or is_applied(given, before)) and without_additions(before, obj) is None:
+        return
     applied = _dry_run(api, obj)
     if differs := settled(before) != settled(applied):
         found.objects.append(obj)
@@ -100,7 +103,7 @@ def _compare_present(api: Api, path: str, given: Object, before: Object, found: 
         found.changes.append(Change(obj=obj, before=settled(before), after=settled(after)))
 
 
-def _with_pods(obj: Object, before: Object) -> Object:
+def replicas_kept(obj: Object, before: Object) -> Object:
     """Return a workload that leaves its number of pods to others with the number that it has.
 
     A number that we set earlier and name no more would fall back to the server's default.

@@ -10,7 +10,7 @@ from miner_cluster.kube.prune import key
 
 Key = tuple[str, str, str, str]
 #: of so many of one kind in a namespace a list is asked for, with all that is there, and not each alone
-LISTED = 10
+LISTED = 2
 
 
 def look_up(api: Api, objects: Sequence[Object]) -> dict[Key, Object]:

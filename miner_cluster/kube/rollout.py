@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from miner_cluster.kube import several
 from miner_cluster.kube.absent_nodes import held_up, readiness
 from miner_cluster.kube.api import Api, ApiError, KubeError, Object
-from miner_cluster.kube.many import LISTED, Pods, look_up
+from miner_cluster.kube.many import Pods, look_up
 from miner_cluster.kube.prune import key, title
 from miner_cluster.kube.waiting import POLL_S, Wait
 
@@ -19,6 +19,8 @@ HOPELESS_AFTER_S = 20
 # minute and a half, in which what a pod needs has had time to come up.
 TOO_MANY_RESTARTS = 4
 LOG_LINES = 12
+# Of more workloads than so many the pods are asked for together, and not all are named in one line.
+MANY = 10
 # Of the time that a look takes: how much longer is the pause before the next.
 PAUSES = 2
 
@@ -133,8 +135,8 @@ def wait(api: Api, objects: Sequence[Object], *, timeout_s: float, waiting: Wait
         if left and waited > timeout_s:
             missing = [(obj, now) for obj, now in states if pending(now)]
             told = "\n".join(f"{title(obj)}: {pending(now)}\n{explain(api, now)}" for obj, now in missing[:3])
-            names = ", ".join(title(obj) for obj, _ in missing[:LISTED])
-            names += f" and {len(missing) - LISTED} more" if len(missing) > LISTED else ""
+            names = ", ".join(title(obj) for obj, _ in missing[:MANY])
+            names += f" and {len(missing) - MANY} more" if len(missing) > MANY else ""
             raise KubeError(f"Not ready after {waited:.0f} s: {names}\n{told}")
         if left:
             # A look at many takes long, and the server must come to something else too.
@@ -150,7 +152,7 @@ def _states(api: Api, objects: Sequence[Object]) -> list[tuple[Object, Object]]:
 
 def _pods(api: Api, workloads: Sequence[Object]) -> Callable[[Object], list[Object]]:
     """Return what finds a workload's pods: those of many are asked for together."""
-    if len(workloads) <= LISTED:
+    if len(workloads) <= MANY:
         return lambda workload: pods_of(api, workload)
     namespaces = {workload["metadata"].get("namespace") for workload in workloads}
     return Pods(pod for namespace in namespaces for pod in api.list("v1", "Pod", namespace)).of
@@ -179,8 +181,8 @@ def waits_in_vain(now: Object, pods: Callable[[Object], list[Object]], nodes: Ma
 
 def _in_words(states: Iterable[tuple[Object, Object]]) -> str:
     lacking = [f"{title(obj)}: {lacks}" for obj, now in states if (lacks := pending(now))]
-    more = f"; and {len(lacking) - LISTED} more" if len(lacking) > LISTED else ""
-    return "; ".join(lacking[:LISTED]) + more
+    more = f"; and {len(lacking) - MANY} more" if len(lacking) > MANY else ""
+    return "; ".join(lacking[:MANY]) + more
 
 
 def workloads(objects: Iterable[Object]) -> list[Object]:

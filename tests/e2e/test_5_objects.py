@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import functools
+import operator
 import re
 import subprocess
 from collections.abc import Iterator
@@ -10,7 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from miner_cluster.kube.applied import is_applied
+from miner_cluster.kube.diff import replicas_kept
+from miner_cluster.kube.prune import key
 from tests.e2e.lab import ROOT, Lab, Run, wait_for
 
 #: as people know them from this system's first version
@@ -96,6 +103,29 @@ def test_the_commands_that_people_know_work(lab: Lab) -> None:
     lab.play("playbooks/render.yml").ok()
     for command in COMMANDS[:5]:
         with_env(lab, command)
+
+
+def values(obj: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Return the paths of all values in an object."""
+    children = obj.items() if isinstance(obj, dict) else enumerate(obj) if isinstance(obj, list) else ()
+    found = [place for name, below in children for place in values(below, (*path, name))]
+    yield from found or [path]
+
+
+def test_what_was_applied_is_known_without_asking_and_any_other_value_is_noticed(lab: Lab) -> None:
+    named = {("apiVersion",), ("kind",), ("metadata", "name"), ("metadata", "namespace")}
+    there = lab.get("--recursive", "-f", str(ROOT / "manifests"), "--show-managed-fields")["items"]
+    by_key = {key(obj): obj for obj in there}
+    for file in sorted((ROOT / "manifests").rglob("*.yaml")):
+        wanted = yaml.safe_load(file.read_text("utf-8"))
+        present = by_key[key(wanted)]
+        with_pods = replicas_kept(wanted, present)
+        assert is_applied(wanted, present) or is_applied(with_pods, present), file
+        for path in set(values(wanted)) - named:
+            other = copy.deepcopy(wanted)
+            place = functools.reduce(operator.getitem, path[:-1], other)
+            place[path[-1]] = f"not {place[path[-1]]}"
+            assert not is_applied(other, present), (file, path)
 
 
 def test_applying_the_rendered_tree_by_hand_changed_nothing(lab: Lab) -> None:

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miner_cluster.quantities import memory_bytes, millicores, resources, split_range
+from miner_cluster.quantities import (
+    cpu_as_the_server_writes,
+    memory_as_the_server_writes,
+    memory_bytes,
+    millicores,
+    resources,
+    split_range,
+)
 
 UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "k": 10**3, "M": 10**6, "G": 10**9}
 
@@ -24,6 +31,34 @@ def test_cores_with_a_fraction_equal_their_millicores(cores: int, thousandths: i
 @given(st.integers(1, 10**6), st.sampled_from(sorted(UNITS)))
 def test_memory_is_number_times_unit(value: int, unit: str) -> None:
     assert memory_bytes(f"{value}{unit}") == value * UNITS[unit]
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [("1000m", "1"), ("1.0", "1"), ("0.5", "500m"), ("1.25", "1250m"), ("250m", "250m"), ("02", "2")],
+)
+def test_cores_are_written_as_the_server_does(written: str, kept: str) -> None:
+    assert cpu_as_the_server_writes(written) == kept
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("1024Mi", "1Gi"),
+        ("1536Mi", "1536Mi"),
+        ("2048Gi", "2Ti"),
+        ("1000M", "1G"),
+        ("1024M", "1024M"),
+        ("1k", "1k"),
+    ],
+)
+def test_memory_is_written_as_the_server_does(written: str, kept: str) -> None:
+    assert memory_as_the_server_writes(written) == kept
+
+
+@given(st.integers(1, 10**6), st.sampled_from(sorted(UNITS)))
+def test_memory_is_as_much_however_it_is_written(value: int, unit: str) -> None:
+    assert memory_bytes(memory_as_the_server_writes(f"{value}{unit}")) == value * UNITS[unit]
 
 
 @given(st.integers(1, 10**5), st.integers(1, 10**5))
