@@ -140,7 +140,7 @@ def wait(api: Api, objects: Sequence[Object], *, timeout_s: float, waiting: Wait
             raise KubeError(f"Not ready after {waited:.0f} s: {names}\n{told}")
         if left:
             # A look at many takes long, and the server must come to something else too.
-            pause_s = PAUSES * (waiting.waited_s - began_s) if len(left) > LISTED else 0
+            pause_s = PAUSES * (waiting.waited_s - began_s) if len(left) > MANY else 0
             waiting.again(_in_words, states, poll_s=max(POLL_S, pause_s))
 
 
