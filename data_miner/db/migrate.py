@@ -6,10 +6,12 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import LiteralString
+from typing import TYPE_CHECKING, LiteralString
 
-from data_miner.db.connect import Connection
 from data_miner.errors import MinerError
+
+if TYPE_CHECKING:  # the controller asks in each run which migrations there are, and needs no driver for that
+    from data_miner.db.connect import Connection
 
 #: any number, the same in every process that migrates
 MIGRATION_LOCK = 7_236_001

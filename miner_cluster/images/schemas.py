@@ -8,7 +8,6 @@ from typing import Any
 
 from miner_cluster.backup.errors import BackupError
 from miner_cluster.backup.pods import Pod
-from miner_cluster.backup.postgres import schema
 from miner_cluster.images.releases import ReleaseError
 
 _ANSWER_S = 30.0
@@ -63,4 +62,11 @@ def asked_of(kubectl: str, namespace: str) -> Callable[[], int]:
         container="postgres",
         timeout_s=_ANSWER_S,
     )
-    return lambda: schema(pod)
+
+    def ask() -> int:
+        # Seldom needed, and takes longer to load than all else that looks for an image.
+        from miner_cluster.backup import postgres  # noqa: PLC0415
+
+        return postgres.schema(pod)
+
+    return ask

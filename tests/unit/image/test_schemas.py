@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from data_miner.db.migrate import migrations
+from miner_cluster.backup import postgres
 from miner_cluster.backup.errors import BackupError
 from miner_cluster.backup.pods import Pod
-from miner_cluster.images import schemas
 from miner_cluster.images.releases import ReleaseError, choose
 from miner_cluster.images.schemas import refuse_older
 from module_utils.node_images.state import remembered
@@ -72,7 +72,7 @@ def test_going_back_asks_the_cluster_s_own_database(monkeypatch: pytest.MonkeyPa
         pods.append(pod)
         return 7
 
-    monkeypatch.setattr(schemas, "schema", schema)
+    monkeypatch.setattr(postgres, "schema", schema)
     run = load_module("image_release").run
     params = {"tag": "previous", "name": "", "moving_tag": "lab", "deployments": [deployed(6, 7)]}
     database = {"kubectl": "/state/kubectl", "namespace": "mining"}
@@ -89,7 +89,7 @@ def test_sources_that_do_not_know_the_schema_are_refused_before_they_are_built(
 ) -> None:
     action = load_action("image_build")
     monkeypatch.setattr(action.cache, "find", lambda *_, **__: pytest.fail("was built"))
-    monkeypatch.setattr(schemas, "schema", lambda _: LATEST + 1)
+    monkeypatch.setattr(postgres, "schema", lambda _: LATEST + 1)
     options = {
         "image_id": "",
         "base_image": None,
