@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from data_miner.db.migrate import migrations
 from miner_cluster.backup import postgres
 from miner_cluster.backup.errors import BackupError
 from miner_cluster.backup.pods import Pod
+from miner_cluster.cluster import CHECKOUT
 from miner_cluster.images.releases import ReleaseError, choose
 from miner_cluster.images.schemas import refuse_older
 from module_utils.node_images.state import remembered
@@ -110,3 +113,10 @@ def test_what_was_remembered_without_a_schema_gets_it_and_stays_one_deployment()
     found = choose([before, after], "id-aaaaaa", moving_tag="lab")
     assert found
     assert found["schema"] == 7
+
+
+def test_looking_for_an_image_loads_no_driver_of_a_database() -> None:
+    """It is done in every run, and loading one takes longer."""
+    look = "import sys; from tests.modules import load_action; load_action('image_build')"
+    look += "; assert 'psycopg' not in sys.modules"
+    subprocess.run([sys.executable, "-c", look], check=True, cwd=CHECKOUT)
