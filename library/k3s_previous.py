@@ -42,6 +42,7 @@ EXAMPLES = r"""
 RETURN = r"""
 """
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -55,7 +56,7 @@ from ansible.module_utils.node_state.run import run
 
 #: in a directory that goes with k3s
 KEPT = Path("/var/lib/rancher/k3s/previous/k3s")
-#: the archives that k3s imports when it starts, and those of before, on the same file system
+#: the archives that k3s imports when it starts, and those of before: links where one file system has both
 ARCHIVES = Path("/var/lib/rancher/k3s/agent/images")
 KEPT_ARCHIVES = KEPT.with_name("images")
 
@@ -78,7 +79,12 @@ def link_archives(source: Path, target: Path) -> bool:
         target.mkdir(mode=0o755, parents=True, exist_ok=True)
         partial = target / f".{path.name}.partial"
         partial.unlink(missing_ok=True)
-        os.link(path, partial)
+        try:
+            os.link(path, partial)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            shutil.copy2(path, partial)
         partial.replace(target / path.name)
     return bool(lacking)
 
@@ -152,8 +158,8 @@ def restore(params: dict[str, Any], *, check: bool) -> bool:
     """
     changed = must_restore(sha256(K3S), sha256(KEPT), params["next_sha256"])
     if changed and not check:
-        put(KEPT, K3S)
         link_archives(KEPT_ARCHIVES, ARCHIVES)
+        put(KEPT, K3S)  # last, as it tells whether anything is to be done
         start(params["unit"], params["start_timeout_s"], restart=True)
     return changed
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from pathlib import Path
 
@@ -118,6 +119,20 @@ def test_an_archive_of_the_same_name_is_put_back_too(machine: Machine) -> None:
     (machine.archives / "pause.tar").write_text("new")
     machine.do("restore", runs="v1", following="v2")
     assert (machine.archives / "pause.tar").read_text() == "old"
+
+
+def test_archives_on_another_file_system_are_copied(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def link(_: Path, target: Path) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link", str(target))
+
+    monkeypatch.setattr(module.os, "link", link)
+    machine.get("v1")
+    machine.do("keep", runs="v1", following="v2")
+    machine.get("v2")
+    machine.do("restore", runs="v1", following="v2")
+    assert machine.names() == ["v1.tar", "v2.tar"]
 
 
 def test_check_mode_keeps_restores_and_forgets_nothing(machine: Machine) -> None:
