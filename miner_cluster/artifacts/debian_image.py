@@ -76,7 +76,8 @@ def recipes(lab: Path) -> dict[str, Recipe]:
 
 
 def _recipe(lab: Path, directory: Path) -> Recipe:
-    image = ImageFile.model_validate(yaml.safe_load((directory / "image.yaml").read_text("utf-8")))
+    text = (directory / "image.yaml").read_text("utf-8")
+    image = ImageFile.model_validate(yaml.load(text, Loader=yaml.CSafeLoader))
     wheel = (
         wheels(directory.name, lab / image.wheels, estimate="about half a minute") if image.wheels else None
     )

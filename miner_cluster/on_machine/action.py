@@ -75,7 +75,10 @@ class OnMachine(ActionBase):  # type: ignore[misc]
         _, options = self.validate_argument_spec(self._arguments)
         # Ansible's own kinds of text become plain ones, as on the way to a module.
         params = json.loads(json.dumps(options))
-        python = constants.config.get_config_value("INTERPRETER_PYTHON", variables=task_vars)
+        python = self._templar.template(
+            (task_vars or {}).get("ansible_python_interpreter")
+            or constants.config.get_config_value("INTERPRETER_PYTHON")
+        )
         found = self._low_level_execute_command(
             # Neither packages nor the environment change what runs, and no time goes into finding them.
             f"{shlex.quote(python)} -I -S -",
