@@ -20,12 +20,17 @@ TRUST = {
     "ufw": "ufw allow from {}",
     "firewalld": "firewall-cmd --permanent --zone=trusted --add-source={0}",
     "nftables": "nft insert rule {1} ip saddr {0} accept",
+    "iptables": "iptables-legacy -I INPUT -s {0} -j ACCEPT",
 }
 #: for what is passed on, which has a sender and a receiver
 PASS_ON = ("nft insert rule {1} ip saddr {0} accept", "nft insert rule {1} ip daddr {0} accept")
 #: the interfaces by which pods of this machine, and of others, come
 POD_INTERFACES = ("cni0", "flannel.1")
-LAST = {"firewalld": ["firewall-cmd --reload"], "nftables": ["the same in /etc/nftables.conf"]}
+LAST = {
+    "firewalld": ["firewall-cmd --reload"],
+    "nftables": ["the same in /etc/nftables.conf"],
+    "iptables": ["the same where these rules are loaded from, such as /etc/iptables/rules.v4"],
+}
 
 
 def surrounding_troubles(cluster: Cluster, node: ResolvedNode, facts: Facts) -> list[Trouble]:

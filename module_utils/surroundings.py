@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from . import nftables
+from . import iptables, nftables
 
 CGROUP_ROOTS = tuple(Path("/sys/fs/cgroup") / name for name in ("", "systemd", "unified"))
 CLOCKS = ("systemd-timesyncd", "chrony", "chronyd", "ntpsec", "ntp", "ntpd", "openntpd")
@@ -141,7 +141,8 @@ def firewall(etc: Path) -> dict[str, Any]:
     if re.search(r"^ENABLED=yes", read(etc / "ufw/ufw.conf"), re.MULTILINE):
         allows = ufw_allows(read(etc / "ufw/user.rules"), read(etc / "default/ufw"))
         return {"name": "ufw", "allows": allows}
-    return nftables.look()
+    found = nftables.look()
+    return found if found["name"] else {**found, **iptables.look()}
 
 
 def ip_address() -> str:

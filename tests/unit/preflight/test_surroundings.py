@@ -80,6 +80,11 @@ def address(interface: str, ip: str, mtu: int = 1500) -> dict[str, Any]:
             "nft insert rule c ip saddr 10.42.0.0/16 accept",
         ),
         (
+            {"firewall": {"name": "iptables", "allows": EVERYBODY[:2], "chain": "ip filter INPUT"}},
+            "iptables keeps out 10.43.0.0/16",
+            "iptables-legacy -I INPUT -s 10.43.0.0/16 -j ACCEPT; the same where",
+        ),
+        (
             {"firewall": {"name": "ufw", "allows": []}},
             "ufw keeps out",
             "Where they are let in by other rules: cluster.ignore_firewalls: true",
