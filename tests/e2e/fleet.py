@@ -122,7 +122,7 @@ class Fleet(Lab):
     def pods(self, namespace: str, node: str) -> set[str]:
         """The pods of a namespace that a machine runs, by their IDs."""
         there = self.get("pods", "-n", namespace, "--field-selector", f"spec.nodeName={node}")["items"]
-        return {pod["metadata"]["uid"] for pod in there}
+        return {pod["metadata"]["uid"] for pod in there if pod["status"]["phase"] == "Running"}
 
     def tokens(self) -> set[str]:
         """Digests of the tokens by which the machines join, or let others join."""

@@ -80,15 +80,16 @@ def test_it_grows_by_an_agent(lab: Fleet) -> None:
 
 
 def test_a_taint_that_ends_pods_takes_the_workers_of_a_machine_and_leaves_its_storage(lab: Fleet) -> None:
-    storage = lab.pods("seaweedfs", "agent-1")
-    lab.describe(SERVERS, GROWN, taints={"agent-1": ["dedicated=other:NoExecute"]})
-    with watched(lab, "agent-1 tainted with NoExecute"):
+    agent = next(name for name in GROWN if lab.pods("data-miner", name))
+    storage = lab.pods("seaweedfs", agent)
+    lab.describe(SERVERS, GROWN, taints={agent: ["dedicated=other:NoExecute"]})
+    with watched(lab, f"{agent} tainted with NoExecute"):
         lab.play("site.yml").ok()
-    assert lab.pods("data-miner", "agent-1") == set()
-    assert lab.pods("seaweedfs", "agent-1") == storage
+    wait_for("its workers go", lambda: not lab.pods("data-miner", agent))
+    assert lab.pods("seaweedfs", agent) == storage
     lab.describe(SERVERS, GROWN)
     lab.play("site.yml", "--tags", "labels").ok()
-    assert "taints" not in lab.get("node", "agent-1")["spec"]
+    assert "taints" not in lab.get("node", agent)["spec"]
 
 
 def test_agents_whose_files_would_not_fit_elsewhere_stay(lab: Fleet) -> None:
