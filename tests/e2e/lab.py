@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -212,6 +213,8 @@ def deployed_lab() -> Iterator[tuple[Lab, Run]]:
     lab = own_lab()
     if lab.inventory.exists():
         lab.make("lab-down").ok()
+        # Its file stays, and may be as tests before have left it: with another version of k3s.
+        shutil.rmtree(lab.inventory)
     try:
         yield lab, lab.make("site").ok()
     finally:
