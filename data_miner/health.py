@@ -18,6 +18,8 @@ from data_miner.metrics import CONTENT_TYPE
 
 #: seconds before the second look for what was away; each pause is twice as long as the one before
 FIRST_PAUSE_S = 0.25
+#: with a pause as long as this what is away won't come any moment; the startup probe waits for longer
+KNOWN_PAUSE_S = 8.0
 
 
 class Pulse:
@@ -53,7 +55,7 @@ class Pulse:
         """
         pause_s = min(self._next_pause_s, longest_pause_s)
         self.waits_for, self._next_pause_s = what, 2 * pause_s
-        self.begun |= pause_s == longest_pause_s
+        self.begun |= pause_s >= min(longest_pause_s, KNOWN_PAUSE_S)
         return pause_s
 
     @property

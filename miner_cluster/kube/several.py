@@ -21,7 +21,7 @@ def to_replace(workload: Object, pods: Sequence[Object], ready: Sequence[Object]
 
     Args:
         workload: as the API has it.
-        pods: all of it.
+        pods: those that its selector matches; what is not its own among them is left alone.
         ready: those of them that are.
     """
     spec = workload["spec"]
@@ -34,6 +34,8 @@ def to_replace(workload: Object, pods: Sequence[Object], ready: Sequence[Object]
     ):
         return []
     revision = workload.get("status", {}).get("updateRevision")
+    uid = workload["metadata"].get("uid")
+    pods, ready = ([pod for pod in some if _owner(pod) == uid] for some in (pods, ready))
     new = [pod for pod in ready if pod["metadata"].get("labels", {}).get(_REVISION) == revision]
     before = [
         pod
@@ -60,6 +62,12 @@ def replace(api: Api, pods: Sequence[Object]) -> None:
         except ApiError as error:
             if error.status not in {NOT_FOUND, HTTPStatus.CONFLICT}:
                 raise
+
+
+def _owner(pod: Object) -> str | None:
+    """Return the identity of the workload that made a pod; None of one that nobody did."""
+    owners = pod["metadata"].get("ownerReferences") or []
+    return next((owner["uid"] for owner in owners if owner.get("controller")), None)
 
 
 def _ordinal(pod: Object) -> int:

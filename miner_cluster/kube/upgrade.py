@@ -37,7 +37,7 @@ class Plan:
     """What an upgrade does.
 
     Attributes:
-        turns: the nodes in their order, servers first.
+        turns: the nodes in their order: servers, agents that take no pods now, the other agents.
         reopen: nodes that have the version already, and that an interrupted upgrade left closed.
         absent: nodes of the configuration that are not in the cluster yet, or whose machines are new ones.
         unavailable: agents of the cluster that take no pods, but for those whose turn it is anyway.
@@ -108,6 +108,8 @@ def make_plan(
         for one in running
         if one.version != wanted and one.name in within
     ]
+    # Those that are away already come first, so that no more than a batch's number are.
+    turns.sort(key=lambda turn: not turn.server and _takes_pods(found[turn.name]))
     coming = {turn.name for turn in turns}
     return Plan(
         turns=tuple(turns),

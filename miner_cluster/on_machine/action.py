@@ -18,6 +18,8 @@ from miner_cluster.in_process import module
 
 _UTILS = CHECKOUT / "module_utils"
 _LOADER = Path(__file__).parent / "loader.py"
+#: of each distribution that preflight lets in
+_DISTRIBUTIONS = "/usr/bin/python3"
 #: where Ansible puts our module_utils, and which packages that makes
 _PACKAGE = "ansible.module_utils"
 
@@ -75,13 +77,16 @@ class OnMachine(ActionBase):  # type: ignore[misc]
         _, options = self.validate_argument_spec(self._arguments)
         # Ansible's own kinds of text become plain ones, as on the way to a module.
         params = json.loads(json.dumps(options))
-        python = self._templar.template(
-            (task_vars or {}).get("ansible_python_interpreter")
-            or constants.config.get_config_value("INTERPRETER_PYTHON")
-        )
+        python = self._python(task_vars or {})
         found = self._low_level_execute_command(
             # Neither packages nor the environment change what runs, and no time goes into finding them.
             f"{shlex.quote(python)} -I -S -",
             in_data=program(self._sources, self._name, params, check=self._task.check_mode),
         )
         return result | answer(python, found)
+
+    def _python(self, variables: dict[str, Any]) -> str:
+        """Return the Python that Ansible was told to use there; the distribution's where it was to look."""
+        told = variables.get("ansible_python_interpreter")
+        found = str(self._templar.template(told or constants.config.get_config_value("INTERPRETER_PYTHON")))
+        return _DISTRIBUTIONS if found.startswith("auto") else found

@@ -16,6 +16,7 @@ PLAYBOOK = """
   gather_facts: false
   tasks:
     - {options}
+      vars: {{ansible_python_interpreter: "{python}"}}
       register: found
     - copy: {{content: "{{{{ found | to_json }}}}", dest: "{told}", mode: "0600"}}
 """
@@ -23,15 +24,19 @@ PLAYBOOK = """
 
 @pytest.mark.parametrize(
     ("python", "version"),
-    [("/usr/bin/python3", None), ("{{ ansible_playbook_python }}", list(sys.version_info[:2]))],
+    [
+        ("/usr/bin/python3", None),
+        ("auto_silent", None),
+        ("{{ ansible_playbook_python }}", list(sys.version_info[:2])),
+    ],
 )
 def test_a_look_runs_with_the_python_that_the_machine_is_to_use(
     play: Play, tmp_path: Path, python: str, version: list[int] | None
 ) -> None:
     told = tmp_path / "told.json"
     playbook = tmp_path / "look.yml"
-    playbook.write_text(PLAYBOOK.format(options='node_check: {paths: ["/"]}', told=told))
-    run = play(str(playbook), "-e", json.dumps({"ansible_python_interpreter": python}))
+    playbook.write_text(PLAYBOOK.format(options='node_check: {paths: ["/"]}', told=told, python=python))
+    run = play(str(playbook))
     assert run.code == 0, run.output
     facts = json.loads(told.read_text())["facts"]
     assert facts["disks"]["/"]["total_bytes"] > 0
@@ -42,7 +47,7 @@ def test_a_secret_is_made_up_once_and_check_mode_makes_none(play: Play, tmp_path
     told, kept = tmp_path / "told.json", tmp_path / "secrets" / "password"
     playbook = tmp_path / "secret.yml"
     options = f'generated_secret: {{secrets: [{{name: one, path: "{kept}"}}]}}'
-    playbook.write_text(PLAYBOOK.format(options=options, told=told))
+    playbook.write_text(PLAYBOOK.format(options=options, told=told, python=sys.executable))
     assert play(str(playbook), "--check").code == 0
     assert not kept.exists()
     said = []
@@ -55,10 +60,13 @@ def test_a_secret_is_made_up_once_and_check_mode_makes_none(play: Play, tmp_path
 
 def test_an_option_that_does_not_exist_is_refused_before_anything_is_sent(play: Play, tmp_path: Path) -> None:
     playbook = tmp_path / "wrong.yml"
-    playbook.write_text(PLAYBOOK.format(options="node_check: {path: /}", told=tmp_path / "told"))
-    run = play(str(playbook), "-e", "ansible_python_interpreter=/nowhere/python3")
-    assert run.code == 2
-    assert "Unsupported parameters" in run.output
-    playbook.write_text(PLAYBOOK.format(options="node_check: {}", told=tmp_path / "told"))
-    run = play(str(playbook), "-e", "ansible_python_interpreter=/nowhere/python3")
-    assert "/nowhere/python3 ended with 127" in run.output
+    for options, words in (
+        ("node_check: {path: /}", "Unsupported parameters"),
+        ("node_check: {}", "/nowhere/python3 ended with 127"),
+    ):
+        playbook.write_text(
+            PLAYBOOK.format(options=options, told=tmp_path / "told", python="/nowhere/python3")
+        )
+        run = play(str(playbook))
+        assert run.code == 2
+        assert words in run.output

@@ -73,6 +73,13 @@ def test_a_worker_has_not_begun_while_what_it_lacks_may_come_any_moment() -> Non
     assert ask(made, "/readyz") == (503, "waiting: the database\n")
 
 
+def test_a_worker_that_looks_rarely_has_begun_long_before_its_startup_probe_ends_it() -> None:
+    made, waited_s = Pulse(stalled_after_s=600), 0.0
+    while not made.begun:
+        waited_s += made.lacks("the database", longest_pause_s=300)
+    assert waited_s < 20
+
+
 def test_a_worker_that_lacks_nothing_has_begun() -> None:
     made = Pulse(stalled_after_s=60)
     made.lacks_nothing()

@@ -21,6 +21,7 @@ def pod(number: int, revision: str, *, is_ready: bool = True, ending: bool = Fal
     condition = {"type": "Ready", "status": str(is_ready)}
     made = obj("Pod", f"it-{number}", spec={}, status={"phase": "Running", "conditions": [condition]})
     made["metadata"] |= {"labels": {"app": "it", "controller-revision-hash": revision}, "uid": f"{number}"}
+    made["metadata"]["ownerReferences"] = [{"kind": "StatefulSet", "uid": "its own", "controller": True}]
     if ending:
         made["metadata"]["deletionTimestamp"] = "now"
     return made
@@ -29,6 +30,7 @@ def pod(number: int, revision: str, *, is_ready: bool = True, ending: bool = Fal
 def names(pods: list[Object], replicas: int, **spec: Any) -> list[str]:
     status = {**SEEN, "updateRevision": "new"}
     made = workload(spec.pop("kind", "StatefulSet"), {"replicas": replicas, **PARALLEL, **spec}, status)
+    made["metadata"]["uid"] = "its own"
     chosen = to_replace(made, pods, [one for one in pods if ready(one)])
     return [one["metadata"]["name"] for one in chosen]
 
@@ -68,6 +70,17 @@ def test_what_wants_another_order_is_left_to_its_controller(spec: dict[str, Any]
     assert names([*old(0, 1), pod(2, "new")], 3, **spec) == []
 
 
+def test_pods_of_others_that_have_the_same_labels_stay() -> None:
+    """As those of the Deployment that a worker was before, which have no number either."""
+    others, nobodys = pod(0, "old"), pod(1, "old")
+    others["metadata"] |= {
+        "name": "it-7d9f-abcde",
+        "ownerReferences": [{"uid": "another", "controller": True}],
+    }
+    del nobodys["metadata"]["ownerReferences"]
+    assert names([others, nobodys, pod(2, "new")], 3) == []
+
+
 def test_a_pod_that_went_or_came_anew_meanwhile_is_none_of_ours() -> None:
     api = FakeApi()
     path = api.path(pod(1, "old"))
@@ -82,6 +95,7 @@ def test_a_pod_that_went_or_came_anew_meanwhile_is_none_of_ours() -> None:
 def test_a_rollout_replaces_what_is_left_as_soon_as_the_first_is_ready() -> None:
     status = {**SEEN, "updateRevision": "new", "updatedReplicas": 1, "availableReplicas": 3}
     made = workload("StatefulSet", {"replicas": 3, **PARALLEL}, status)
+    made["metadata"]["uid"] = "its own"
     api = FakeApi(made, *old(0, 1), pod(2, "new"))
 
     def sleep(_: float) -> None:

@@ -163,6 +163,11 @@ def test_an_agent_is_away_that_is_not_ready_or_closed_and_not_about_to_be_upgrad
     assert make_plan(cluster, there, ALL).unavailable == ("two",)
 
 
+def test_agents_that_are_away_already_come_first_so_that_no_more_than_a_batch_are(cluster: Cluster) -> None:
+    there = [node("one", ready=False), node("two"), node("three", ready=False)]
+    assert [turn.name for turn in make_plan(cluster, there, ALL).turns] == ["one", "three", "two"]
+
+
 @pytest.mark.parametrize(
     "labels", [{"node-role.kubernetes.io/control-plane": "true"}, {"data-miner/role": "server"}]
 )
