@@ -197,7 +197,7 @@ class Departure:
         )
 
     def delete_empty(self) -> None:
-        """Delete volumes whose files were all deleted, which SeaweedFS keeps for ever.
+        """Delete volumes whose files were all deleted and cleared away, which SeaweedFS keeps.
 
         It looks at each once more, and leaves those alone that were written a moment ago.
         """
@@ -289,7 +289,8 @@ class Departure:
 def _refused(reason: str, moved: int) -> str:
     return (
         f"{reason}. {moved or 'None'} were moved. Raise disk_limit_mb of other nodes, add a node or delete "
-        "files, and run this again; or put the node back into cluster_config.yaml"
+        "files, whose places are free within half an hour, and run this again; or put the node back into "
+        "cluster_config.yaml"
     )
 
 

@@ -16,7 +16,8 @@ _RACK = re.compile(r"\s*Rack (\S+) \S+\(volume:")
 _SERVER = re.compile(r"\s*DataNode (\S+) \S+\(volume:")
 _SLOTS = re.compile(r"\(volume:(\d+)/(-?\d+) ")
 _VOLUME = re.compile(r"\s*volume Id:(\d+), Size:(\d+), ReplicaPlacement:(\d{3}), ")
-_FILES = re.compile(r", FileCount:(\d+), DeleteCount:(\d+),")
+#: of a volume in which nothing is
+_HEAD_BYTES = 8
 _ERASURE_CODED = re.compile(r"\s*ec volume ")
 
 
@@ -26,12 +27,16 @@ class TopologyError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Volume:
-    """One copy of a volume; ``empty`` where all its files were deleted, whatever it takes of the disk."""
+    """One copy of a volume."""
 
     id: int
     size_bytes: int
     replication: str
-    empty: bool = False
+
+    @property
+    def empty(self) -> bool:
+        """Whether SeaweedFS takes it for one without files: those deleted must have been cleared away."""
+        return self.size_bytes <= _HEAD_BYTES
 
 
 @dataclass(kw_only=True)
@@ -93,15 +98,7 @@ def parse(text: str) -> dict[str, Server]:
             )
             servers[server.address] = server
         elif (found := _VOLUME.match(line)) and server:
-            files = _FILES.search(line)
-            server.volumes.append(
-                Volume(
-                    id=int(found[1]),
-                    size_bytes=int(found[2]),
-                    replication=found[3],
-                    empty=files is not None and files[1] == files[2],
-                )
-            )
+            server.volumes.append(Volume(id=int(found[1]), size_bytes=int(found[2]), replication=found[3]))
         elif _ERASURE_CODED.match(line):
             raise TopologyError("there are erasure coded volumes, which these playbooks can't move")
     if "Topology volumeSizeLimit" not in text:

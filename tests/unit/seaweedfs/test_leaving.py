@@ -62,7 +62,7 @@ class Storage(WeedShell):
     def put(self, number: int, *names: str, replication: str = "001", empty: bool = False) -> None:
         for name in names:
             self.all[name].volumes.append(
-                Volume(id=number, size_bytes=1 << 20, replication=replication, empty=empty)
+                Volume(id=number, size_bytes=8 if empty else 1 << 20, replication=replication)
             )
 
     def numbers(self, name: str) -> list[int]:
@@ -101,8 +101,7 @@ class Storage(WeedShell):
             one = self.all[name]
             lines.append(f"DataNode {one.address} hdd(volume:{len(one.volumes)}/{one.slots} active:0)")
             lines += [
-                f"volume Id:{v.id}, Size:{v.size_bytes}, ReplicaPlacement:{v.replication}, Collection:, "
-                f"FileCount:6, DeleteCount:{6 if v.empty else 2}, DeletedByteCount:0"
+                f"volume Id:{v.id}, Size:{v.size_bytes}, ReplicaPlacement:{v.replication}, Collection:"
                 for v in one.volumes
             ]
         return "\n".join(lines) + "\n"
