@@ -7,9 +7,10 @@ DOCUMENTATION = r"""
 module: kube_diff
 short_description: Find out which objects a server-side apply would change
 description:
-  - Asks the API server, by a dry run, what applying each object would change, which objects of ours in the
-    named phases are no longer wanted, which objects have fields that somebody added with kubectl, and which
-    workloads do not yet run what was applied. Changes nothing.
+  - Finds out what applying each object would change (by a dry run, where the API server's notes don't tell
+    that nothing would), which objects of ours in the named phases are no longer wanted, which objects have
+    fields that somebody added with kubectl, and which workloads do not yet run what was applied. Changes
+    nothing.
   - Reports C(changed) in check mode only, where it stands for the tasks that would follow.
   - M(kube_apply) applies what this returns.
 options:

@@ -17,7 +17,9 @@ options:
     type: str
     default: ""
   wait_s:
-    description: Seconds to wait at most for these frames, and for the database to answer.
+    description: >-
+      Seconds to wait at most for these frames, and for the database to answer. For an API that does not
+      answer nobody waits.
     type: int
     default: 0
 attributes:
@@ -49,7 +51,7 @@ from typing import Any
 from ansible.utils.display import Display
 
 from miner_cluster.cluster import as_cluster
-from miner_cluster.kube.api import KubeError
+from miner_cluster.kube.api import Api, KubeError
 from miner_cluster.kube.look import counts, settled_counts
 from miner_cluster.kube.waiting import Wait
 
@@ -68,6 +70,8 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:  # noqa: ARG0
         return found
     kubectl = Path(cluster.state_dir) / "bin" / "kubectl"
     try:
+        # For an API that is away nobody waits here.
+        Api(Path(cluster.state_dir) / "kubeconfig").raw("GET", "/readyz")
         found["projects"] = settled_counts(
             lambda: counts(kubectl, cluster.namespace),
             params["project"],

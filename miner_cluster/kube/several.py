@@ -10,8 +10,8 @@ from http import HTTPStatus
 
 from miner_cluster.kube.api import NOT_FOUND, Api, ApiError, Object
 
-#: pods of before that go for each new one that is ready: a change that is no good costs one pod, and a fleet
-#: takes as many rounds as the logarithm of its size
+#: pods of before that go for each new one that is ready: a change with which none gets ready costs one pod,
+#: and a fleet takes as many rounds as the logarithm of its size
 FOR_EACH = 2
 _REVISION = "controller-revision-hash"
 

@@ -1,6 +1,7 @@
-"""Runs on a machine, from standard input: the module whose text came with it. From Python 3.8 on."""
+"""Runs on a machine, from standard input: the module whose text came with it.
 
-from __future__ import annotations
+Modules need Python 3.8. This does not, so that an older one can say so: its annotations are quoted.
+"""
 
 import base64
 import importlib
@@ -12,14 +13,16 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+OLDEST = (3, 8)
+
 
 class Texts:
     """Imports modules from texts; what is not imported is not compiled either."""
 
-    def __init__(self, texts: dict[str, str]) -> None:
+    def __init__(self, texts: "dict[str, str]") -> None:
         self._texts = texts
 
-    def find_spec(self, name: str, *_: Any) -> ModuleSpec | None:
+    def find_spec(self, name: str, *_: Any) -> "ModuleSpec | None":
         """See importlib.abc.MetaPathFinder."""
         if name not in self._texts:
             return None
@@ -37,9 +40,12 @@ class Texts:
 
 def run(packed: str) -> None:
     """Run the module that an order names, and print what it returns."""
-    order = json.loads(zlib.decompress(base64.b64decode(packed)))
+    order = json.loads(zlib.decompress(base64.b64decode(packed)).decode())
     sys.meta_path.insert(0, Texts(order["sources"]))
     try:
+        if sys.version_info < OLDEST:
+            found = "{} is Python {}.{}".format(sys.executable, *sys.version_info)
+            raise RuntimeError(found + "; install 3.10 or newer")
         returned = importlib.import_module(order["module"]).run(order["params"], check=order["check"])
     except Exception as error:  # noqa: BLE001 - whatever it is, the task fails with it
         msg = f"{type(error).__name__}: {error}"

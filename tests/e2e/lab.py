@@ -42,6 +42,11 @@ class Run:
         """Changed tasks per host, from the play recap."""
         return {match[1]: int(match[3]) for match in RECAP.finditer(self.output)}
 
+    @property
+    def asked(self) -> dict[str, int]:
+        """Tasks per host that were not skipped, from the play recap."""
+        return {match[1]: int(match[2]) for match in RECAP.finditer(self.output)}
+
     def ok(self) -> Run:
         """Return this run; an AssertionError with its first failure and its end when it failed."""
         found = TROUBLE.search(self.output)

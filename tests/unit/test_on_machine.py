@@ -14,7 +14,6 @@ from miner_cluster.cluster import CHECKOUT
 from miner_cluster.on_machine.action import answer, program, sources
 from tests.modules import call, checked, load_module
 
-OLDEST = (3, 8)
 MODULE = """
 from ansible.module_utils import told
 def run(params, *, check):
@@ -83,5 +82,14 @@ def test_a_machine_says_the_same_of_itself_as_here(tmp_path: Path) -> None:
     assert there.keys() == here.keys()
 
 
-def test_an_old_python_can_read_what_runs_the_modules() -> None:
-    ast.parse((CHECKOUT / "miner_cluster/on_machine/loader.py").read_text(), feature_version=OLDEST)
+def test_an_old_python_reads_what_runs_the_modules_and_says_that_it_is_old() -> None:
+    text = (CHECKOUT / "miner_cluster/on_machine/loader.py").read_text()
+    ast.parse(text, feature_version=(3, 6))
+    assert "from __future__" not in text
+    sent_text = program(TEXTS, "one", {"word": 0}, check=False).decode()
+    old = sent_text.replace("OLDEST = (3, 8)", "OLDEST = (99, 0)")
+    argv = [sys.executable, "-I", "-S", "-"]
+    done = subprocess.run(argv, input=old, capture_output=True, text=True, check=True)
+    said = answer("python3", {"rc": 0, "stdout": done.stdout, "stderr": ""})
+    assert said["failed"]
+    assert said["msg"].endswith("; install 3.10 or newer")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -225,12 +226,20 @@ def test_the_status_holds_what_is_wrong_with_the_project(
 ) -> None:
     status, counts = load_module("cluster_status"), load_module("project_counts")
     monkeypatch.setattr(counts, "counts", lambda *_: {"other": project(1)})
+    monkeypatch.setattr(counts, "Api", lambda _: SimpleNamespace(raw=lambda *_: b"ok"))
     monkeypatch.setattr(status, "module", {"project_counts": counts}.__getitem__)
     asked = {"cluster": cluster.model_dump(mode="json"), "project": "demo", "wait_s": 0}
     for known in (None, {"projects": {"other": project(1)}, "problem": ""}):
         problems: list[str] = []
         assert status._counts(cluster, asked | {"counts": known}, problems) == {"other": project(1)}
         assert problems[0].startswith("project demo was not queued")
+
+
+def test_nobody_waits_for_counts_while_the_api_is_away(cluster: Cluster) -> None:
+    asked = {"cluster": cluster.model_dump(mode="json"), "project": "demo", "wait_s": 300}
+    found = load_module("project_counts").run(asked, check=False)
+    assert found["projects"] == {}
+    assert "kubeconfig" in found["problem"]
 
 
 def test_counts_that_could_not_be_had_are_the_problem(cluster: Cluster) -> None:
