@@ -51,7 +51,7 @@ lab: inventory ## Make the lab's machines when the inventory is a lab: three nod
 	fi
 
 .PHONY: lab-down
-lab-down: existing ## Remove the lab: its containers, disks, network and keys
+lab-down: existing ## Remove the lab at once, whatever runs on it: containers, disks, network, keys
 	@$(if $(ARGS),$(error Nothing was done. lab-down removes the whole lab and takes no ARGS, not even --check),:)
 	$(PLAY) playbooks/lab.yml -e lab_state=absent
 
