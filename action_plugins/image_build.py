@@ -39,7 +39,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "target": {"type": "str", "choices": list(LOCKS), "default": "workers"},
                 "models": {"type": "path"},
                 "image_id": {"type": "str", "default": ""},
-                "deployments": {"type": "list", "elements": "dict", "default": []},
+                "deployments": {"type": "list", "elements": "list", "default": []},
                 "database": {"type": "dict", "default": {}},
                 "log_file": {"type": "path", "required": True},
             }
@@ -64,7 +64,7 @@ def _converge(options: dict[str, Any], *, look_only: bool) -> dict[str, Any]:
     if options["database"]:
         refuse_older(
             known,
-            [options["deployments"]],
+            options["deployments"],
             asked_of(**options["database"]),
             remedy="Check out sources that know it",
         )

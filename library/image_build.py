@@ -46,9 +46,9 @@ options:
     type: str
     default: ""
   deployments:
-    description: What a machine remembers of deployments, as M(node_images) returns it.
+    description: What each machine remembers of deployments, as M(node_images) returns it.
     type: list
-    elements: dict
+    elements: list
     default: []
   database:
     description:

@@ -33,7 +33,7 @@ def choose(histories: Sequence[Sequence[Deployment]], tag: str, *, moving_tag: s
     Raises:
         ReleaseError: there was no such deployment.
     """
-    known = _merged(histories)
+    known = merged(histories)
     if tag == moving_tag:
         return None
     if tag == PREVIOUS:
@@ -60,12 +60,27 @@ def assert_new(histories: Sequence[Sequence[Deployment]], name: str) -> None:
     """
     if name == PREVIOUS or name.startswith(BY_ID):
         raise ReleaseError(f"image_name: {name} is no name, as image_tag={name} has a meaning of its own")
-    known = _merged(histories)
+    known = merged(histories)
     if any(past["tag"] == name for past in known[:-1]) and known[-1]["tag"] != name:
         raise ReleaseError(
             f"image_name: {name} was deployed before, and image_tag={name} deploys it; "
             "give what the sources make another name"
         )
+
+
+def merged(histories: Sequence[Sequence[Deployment]]) -> list[Deployment]:
+    """Return what all machines together remember: new ones and those that were away know of a part only.
+
+    A deployment was completed where one machine was told so, but the latest only where all were.
+    What schema it knows, one machine is enough to say.
+    """
+    groups: list[list[Deployment]] = []
+    for past in sorted((past for history in histories for past in history), key=lambda past: past["at"]):
+        if groups and _what(groups[-1][0]) == _what(past):
+            groups[-1].append(past)
+        else:
+            groups.append([past])
+    return [*(_one(group, min) for group in groups[:-1]), *(_one(group, max) for group in groups[-1:])]
 
 
 def _before(known: Sequence[Deployment]) -> Deployment | None:
@@ -86,21 +101,6 @@ def _by_id(known: Sequence[Deployment], digits: str) -> Deployment | None:
             f"{_listing(known)}"
         )
     return found[-1] if found else None
-
-
-def _merged(histories: Sequence[Sequence[Deployment]]) -> list[Deployment]:
-    """Return what all machines together remember: new ones and those that were away know of a part only.
-
-    A deployment was completed where one machine was told so, but the latest only where all were.
-    What schema it knows, one machine is enough to say.
-    """
-    groups: list[list[Deployment]] = []
-    for past in sorted((past for history in histories for past in history), key=lambda past: past["at"]):
-        if groups and _what(groups[-1][0]) == _what(past):
-            groups[-1].append(past)
-        else:
-            groups.append([past])
-    return [*(_one(group, min) for group in groups[:-1]), *(_one(group, max) for group in groups[-1:])]
 
 
 def _one(group: list[Deployment], pick: Callable[..., Deployment]) -> Deployment:

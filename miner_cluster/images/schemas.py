@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from miner_cluster.backup.errors import BackupError
 from miner_cluster.backup.pods import Pod
-from miner_cluster.images.releases import ReleaseError
+from miner_cluster.images.releases import Deployment, ReleaseError, merged
+from module_utils.node_images.state import UNDER_WAY
 
 _ANSWER_S = 30.0
 
 
 def refuse_older(
-    known: int, histories: Sequence[Sequence[Mapping[str, Any]]], ask: Callable[[], int], *, remedy: str
+    known: int, histories: Sequence[Sequence[Deployment]], ask: Callable[[], int], *, remedy: str
 ) -> None:
     """Check that an image knows the database's schema, before anything is replaced by it.
 
-    The database is asked only where a later image was deployed: usually none was.
+    The database is asked only where a later image may have migrated it: usually none has.
 
     Args:
         known: the newest schema that the image knows; 0 where nobody wrote that down.
@@ -29,7 +29,7 @@ def refuse_older(
     Raises:
         ReleaseError: it does not know it, or the database does not say.
     """
-    latest = max((past.get("schema", 0) for history in histories for past in history), default=0)
+    latest = _latest(merged(histories))
     if not known or known >= latest:
         return
     try:
@@ -46,6 +46,20 @@ def refuse_older(
             f"its workers would not start. {remedy}; or go back with the data too: check out the sources of "
             "this image, bring back a backup of their time (playbooks/restore.yml), and run this again"
         )
+
+
+def _latest(known: Sequence[Deployment]) -> int:
+    """Return the newest schema that the database may have by what was deployed; 0 where nobody knows.
+
+    Workers of the latest deployment that came to its end have run, so the database has no newer one than they
+    know, unless one that did not come to its end has migrated it since. What was before no longer matters.
+    """
+    newest = 0
+    for past in reversed(known):
+        newest = max(newest, past.get("schema", 0))
+        if past.get("schema") and UNDER_WAY not in past:
+            break
+    return newest
 
 
 def asked_of(kubectl: str, namespace: str) -> Callable[[], int]:

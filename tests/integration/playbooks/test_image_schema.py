@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from data_miner.db.migrate import migrations
+from miner_cluster.cluster import CHECKOUT
 from tests.integration.playbooks.conftest import Run, ansible_playbook
 
 LATEST = migrations()[-1].version
@@ -19,6 +20,13 @@ DEPLOYED = [
 ]
 
 
+def histories() -> str:
+    """Return what the playbook gives the role as the machines' memory."""
+    plays = yaml.safe_load((CHECKOUT / "playbooks/image_bring.yml").read_text())
+    (task,) = plays[-1]["tasks"]
+    return str(task["vars"]["image_histories"])
+
+
 def run(path: Path, tasks: str, *, schema: int, **variables: Any) -> Run:
     """Run a part of the role on a machine that was looked at, in a cluster whose database has a schema."""
     kubectl = path / "kubectl"
@@ -26,18 +34,27 @@ def run(path: Path, tasks: str, *, schema: int, **variables: Any) -> Run:
     kubectl.chmod(0o755)
     given = {
         "image_reference": "data-miner:lab",
-        "image_seen": {"images": {}, "deployments": DEPLOYED},
+        # The first machine is a new one.
+        "image_seen": {
+            "images": {},
+            "deployments": "{{ deployed if inventory_hostname == groups.agent[0] else [] }}",
+        },
+        "image_histories": histories(),
         "image_database": {"kubectl": str(kubectl), "namespace": "data-miner"},
         "image_log_path": str(path / "log"),
         "image_base": {"reference": "base", "path": str(path / "base"), "image_id": A},
         "ansible_become": False,
     }
+    looked = {"facts": {"images": "{{ image_seen }}"}}
     play = {
-        "hosts": "server",
+        "hosts": "server:agent",
         "gather_facts": False,
         "connection": "local",
-        "vars": given | variables,
-        "tasks": [{"ansible.builtin.import_role": {"name": "image", "tasks_from": tasks}}],
+        "vars": given | variables | {"deployed": DEPLOYED},
+        "tasks": [
+            {"ansible.builtin.set_fact": {"_preflight_look": looked}},
+            {"ansible.builtin.import_role": {"name": "image", "tasks_from": tasks}},
+        ],
     }
     file = path / "play.yml"
     file.write_text(yaml.safe_dump([play]))

@@ -16,15 +16,18 @@ from miner_cluster.backup.pods import Pod
 from miner_cluster.cluster import CHECKOUT
 from miner_cluster.images.releases import ReleaseError, choose
 from miner_cluster.images.schemas import refuse_older
-from module_utils.node_images.state import remembered
+from module_utils.node_images.state import completed, remembered
 from tests.modules import load_action, load_module
 
-A, B = (f"sha256:{digit * 64}" for digit in "ab")
+A, B, C = (f"sha256:{digit * 64}" for digit in "abc")
 LATEST = migrations()[-1].version
 
 
 def deployed(*schemas: int) -> list[dict[str, Any]]:
-    """What a machine remembers of deployments of images that know these schemas, the first of them A."""
+    """What a machine remembers of deployments of images that know these schemas, the first of them A.
+
+    All have come to their end.
+    """
     history: list[dict[str, Any]] = []
     for at, known in enumerate(schemas):
         latest = {"tag": "lab", "images": {"workers": A if at == 0 else B}, "schema": known}
@@ -50,6 +53,27 @@ def check(known: int, history: list[dict[str, Any]], now: int | None) -> list[in
 def test_the_database_is_not_asked_where_no_later_image_was_deployed(history: list[dict[str, Any]]) -> None:
     assert check(7, history, None) == []
     assert check(0, history, None) == []  # nobody knows what the image knows
+
+
+def test_the_database_is_not_asked_once_older_images_ran_again() -> None:
+    """Its data of before were brought back, so nothing is left of what the later image migrated."""
+    assert check(6, deployed(6, 7, 6), None) == []
+
+
+@pytest.mark.parametrize("known", [[7, 6, 0], [6, 7]])
+def test_a_later_image_since_one_that_ran_counts(known: list[int]) -> None:
+    """One that came no further may have migrated, and one of unknown schema says nothing."""
+    history = deployed(*known)
+    interrupted = remembered(
+        history, {"tag": "new", "images": {"workers": C}, "schema": 8, "under_way": "new"}, 9
+    )
+    assert check(7, interrupted, 7) == [7]
+    assert check(7, completed(interrupted), 7) == [7]
+
+
+def test_one_machine_that_remembers_a_later_image_is_enough() -> None:
+    with pytest.raises(ReleaseError, match="has schema 7"):
+        refuse_older(6, [[], deployed(6), deployed(6, 7)], lambda: 7, remedy="")
 
 
 def test_an_image_that_does_not_know_the_schema_is_refused_with_what_to_do() -> None:
@@ -98,7 +122,7 @@ def test_sources_that_do_not_know_the_schema_are_refused_before_they_are_built(
         "base_image": None,
         "target": "workers",
         "models": None,
-        "deployments": deployed(LATEST, LATEST + 1),
+        "deployments": [[], deployed(LATEST, LATEST + 1)],
         "database": {"kubectl": "/state/kubectl", "namespace": "mining"},
     }
     with pytest.raises(ReleaseError, match=f"knows {LATEST} at the most.* Check out sources that know it"):
