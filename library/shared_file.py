@@ -139,17 +139,18 @@ def exchange(root: Path, name: str, names: list[str], token: str, timeout_s: flo
 
     Raises:
         SharedMountError: the file of a machine does not get here in time, or ours not there.
+        OSError: nothing can be written in time.
     """
     own, seen = root / f"{PREFIX}{name}", root / f"{PREFIX}{name}{SEEN}"
     deadline = time.monotonic() + timeout_s
     try:
-        _write(own, token)
+        _write(own, token, deadline)
         _until(
             lambda: _missing(root, names, "", token),
             deadline,
             f"the file of {{}} does not get here through {root}",
         )
-        _write(seen, token)
+        _write(seen, token, deadline)
         _until(
             lambda: [
                 one
@@ -171,11 +172,20 @@ def _missing(root: Path, names: list[str], ending: str, token: str) -> list[str]
     return [one for one, path in paths.items() if path.name not in there or _text(path) != token]
 
 
-def _write(path: Path, token: str) -> None:
-    with path.open("w") as file:
-        file.write(token)
-        file.flush()
-        os.fsync(file.fileno())
+def _write(path: Path, token: str, deadline: float) -> None:
+    """Write a file; just after a machine was lost, SeaweedFS refuses what would have a copy there."""
+    while True:
+        try:
+            with path.open("w") as file:
+                file.write(token)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(POLL_S)
+        else:
+            return
 
 
 def _until(missing: Callable[[], list[str]], deadline: float, failure: str) -> None:

@@ -7,6 +7,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from module_utils.shared_mount import is_mounted
 from tests.modules import call, load_module
 
@@ -45,6 +47,32 @@ def test_a_file_of_an_earlier_run_does_not_count_and_stays(tmp_path: Path) -> No
     (tmp_path / ".data-miner-verify-two").write_text("earlier")
     assert "the file of two" in exchanged(tmp_path, ["one"], of=["one", "two"], timeout_s=0.1)[0]
     assert [path.name for path in tmp_path.iterdir()] == [".data-miner-verify-two"]
+
+
+def test_a_write_that_is_refused_for_a_moment_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals = [OSError(5, "Input/output error")] * 3
+
+    def fsync(_: int) -> None:
+        if refusals:
+            raise refusals.pop()
+
+    monkeypatch.setattr(shared_file.os, "fsync", fsync)
+    assert exchanged(tmp_path, ["one", "two"], of=["one", "two"]) == []
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_write_that_is_refused_for_good_ends_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fsync(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(shared_file.os, "fsync", fsync)
+    with pytest.raises(OSError, match="Input/output error"):
+        shared_file.exchange(tmp_path, "one", ["one"], "4711", 0.2)
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_a_machine_without_the_mount_says_where_to_look(tmp_path: Path) -> None:
