@@ -12,6 +12,7 @@ from typing import Any
 from miner_cluster.cluster import Cluster, ResolvedNode
 from miner_cluster.config_checks import K3S_NETWORKS
 from miner_cluster.preflight import Trouble
+from module_utils.nftables import meant
 
 Facts = Mapping[str, Any]
 #: interfaces that programs make for containers, tunnels and virtual machines, by how their names begin
@@ -110,7 +111,7 @@ def _firewall(cluster: Cluster, node: ResolvedNode, facts: Facts) -> Iterator[tu
     has = interface(node, facts)
     allows = facts["firewall"]["allows"]
     # Other machines come by the interface that has its address; pods come from the machine itself.
-    there = _allowed(allows, "") + (_allowed(allows, has["interface"]) if has else [])
+    there = _allowed(allows, has["interface"] if has else "")
     others = [other.ip for other in cluster.nodes.values() if other.name != node.name]
     shut = [
         *(text for text in others if not _within(text, there)),
@@ -143,7 +144,7 @@ def _forwarding(cluster: Cluster, facts: Facts) -> Iterator[tuple[str, str]]:
 
 def _pods_kept_out(allows: Sequence[str], networks: Sequence[str]) -> list[str]:
     """Return which of these networks a firewall keeps out, by whichever interface pods come."""
-    by = [_allowed(allows, "") + _allowed(allows, name) for name in POD_INTERFACES]
+    by = [_allowed(allows, name) for name in POD_INTERFACES]
     return [text for text in networks if not all(_within(text, allowed) for allowed in by)]
 
 
@@ -151,10 +152,10 @@ def _within(text: str, networks: Sequence[IPv4Network]) -> bool:
     return any(IPv4Network(text).subnet_of(network) for network in networks)
 
 
-def _allowed(allows: Sequence[str], only_by: str) -> list[IPv4Network]:
-    """Return what a firewall lets in by an interface alone; with none, what it lets in by all."""
+def _allowed(allows: Sequence[str], by: str) -> list[IPv4Network]:
+    """Return what a firewall lets in by an interface; with none, what it lets in by all."""
     rules = [text.partition("%") for text in allows if ":" not in text]
-    return [IPv4Network(network, strict=False) for network, _, name in rules if name == only_by]
+    return [IPv4Network(network, strict=False) for network, _, name in rules if meant(name, by)]
 
 
 def _unread(facts: Facts) -> Iterator[tuple[str, str]]:

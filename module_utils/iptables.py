@@ -46,7 +46,7 @@ def look() -> dict[str, Any]:
             argv, capture_output=True, timeout=nftables.TIMEOUT_S, check=True
         )
         found = nftables.firewall({nftables.IPTABLES: items(done.stdout.decode())})
-    except (ValueError, subprocess.SubprocessError) as error:
+    except (ValueError, OSError, subprocess.SubprocessError) as error:
         return {**nftables.firewall({}), "unread": f"{' '.join(argv)}: {error}"}
     return {**found, "name": "iptables"} if found["name"] else found
 
@@ -64,7 +64,9 @@ def _expressions(words: list[str]) -> list[dict[str, Any]]:
     rest = iter(words)
     for word in rest:
         if word in _FIELDS:
-            parts.append({"match": {"op": "==", "left": _FIELDS[word], "right": next(rest)}})
+            right = next(rest)
+            right = nftables.as_pattern(right) if word == "-i" else right
+            parts.append({"match": {"op": "==", "left": _FIELDS[word], "right": right}})
         elif word in ("--comment", "--reject-with"):
             next(rest)
         elif word == "-m":

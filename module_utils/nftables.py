@@ -2,6 +2,7 @@
 
 Runs on the nodes, from Python 3.8 on. Only rules that let everything of a network or an interface in are
 understood, in whatever order they are: others, such as those for single ports, count as none.
+Where an interface's name ends with ``*``, all that begin so are meant.
 """
 
 from __future__ import annotations
@@ -45,33 +46,45 @@ class Table:
             chain["name"]
             for chain in self._chains
             if is_base(chain, hook)
-            and (self._ends(chain["name"], frozenset()) or chain.get("policy")) in ("drop", "reject")
+            and (self._ends(chain["name"], frozenset()) or self._policy(chain["name"])) in ("drop", "reject")
         ]
 
     def allows(self, chain: str, seen: frozenset[str] = frozenset()) -> set[str]:
         """Return from which networks a chain lets all in, with ``%INTERFACE`` where only by that one."""
         found: set[str] = set()
+        returned: set[str] = set()
         for rule in self._rules.get(chain, []):
             conditions, verdict = _parts(rule)
-            if verdict == "accept":
-                found.update(self._networks(conditions))
+            all_of = set(self._networks(conditions))
+            if verdict == "accept" or (verdict == "return" and self._policy(chain) == "accept"):
+                found |= without(all_of, returned)
+            elif verdict == "return":
+                returned |= all_of
             target = _target(rule)
             if target and target not in seen:
-                found |= both(set(self._networks(conditions)), self.allows(target, seen | {chain}))
+                found |= without(both(all_of, self.allows(target, seen | {chain})), returned)
         return found
+
+    def _policy(self, chain: str) -> str:
+        """Return what happens to all that comes to the end of a base chain; empty for another chain."""
+        found = next((one.get("policy") for one in self._chains if one["name"] == chain), None)
+        return found or ""
 
     def _ends(self, chain: str, seen: frozenset[str]) -> str:
         """Return the verdict to which all comes that no rule with a condition takes out; empty for none."""
+        some_return = False
         for rule in self._rules.get(chain, []):
             conditions, verdict = _parts(rule)
             if conditions:
+                some_return |= verdict == "return" and any(self._networks(conditions))
                 continue
-            if verdict in ("accept", "drop", "reject"):
-                return verdict
             target = _target(rule)
-            found = self._ends(target, seen | {chain}) if target and target not in seen else ""
+            found = verdict if verdict in ("accept", "drop", "reject") else ""
+            if target and target not in seen:
+                found = self._ends(target, seen | {chain})
             if found or verdict in ("goto", "return"):
-                return found
+                # What returned was not accepted by this chain, and what follows may refuse it.
+                return "" if found == "accept" and some_return else found
         return ""
 
     def _networks(self, conditions: list[dict[str, Any]]) -> Iterator[str]:
@@ -82,7 +95,7 @@ class Table:
             if left == {"payload": {"protocol": "ip", "field": "saddr"}} and condition["op"] == "==":
                 networks = [text for text in map(_network, values) if text]
             elif left in ({"meta": {"key": "iif"}}, {"meta": {"key": "iifname"}}) and condition["op"] == "==":
-                interfaces = [f"%{value}" for value in values]
+                interfaces = [f"%{value}" if value != "*" else "" for value in values]
             elif left != {"ct": {"key": "state"}} or "new" not in values:
                 return
         for network in networks:
@@ -111,10 +124,28 @@ def both(one: set[str], other: set[str]) -> set[str]:
         for against in other:
             (network, _, interface), (limit, _, by) = text.partition("%"), against.partition("%")
             smaller = _smaller(network, limit)
-            if smaller and (not interface or not by or interface == by):
-                name = interface or by
+            if smaller and (meant(by, interface) or meant(interface, by)):
+                name = interface if meant(by, interface) else by
                 found.add(f"{smaller}%{name}" if name else smaller)
     return found
+
+
+def without(some: set[str], taken: set[str]) -> set[str]:
+    """Return what a filter lets in of what another one has left."""
+    for text in taken:
+        some = {left for one in some for left in _less(one, text)}
+    return some
+
+
+def meant(pattern: str, interface: str) -> bool:
+    """Return whether a rule for interfaces of a name, or of all names for none, is for this one too."""
+    begins = pattern.endswith("*") and interface.startswith(pattern[:-1])
+    return begins or pattern in ("", interface)
+
+
+def as_pattern(name: str) -> str:
+    """Return the name of an interface where a last plus stands for all that begin so."""
+    return f"{name[:-1]}*" if name.endswith("+") else name
 
 
 def firewall(tables: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
@@ -177,7 +208,7 @@ def _listed(program: str, *words: str) -> list[dict[str, Any]]:
             said = done.stderr.decode(errors="replace").strip().splitlines()
             raise UnreadError(f"{' '.join(argv)}: {(said or ['it fails'])[0]}")
         items: list[dict[str, Any]] = json.loads(done.stdout.decode() or "{}").get("nftables", [])
-    except (ValueError, subprocess.TimeoutExpired) as error:
+    except (ValueError, OSError, subprocess.TimeoutExpired) as error:
         raise UnreadError(f"{' '.join(argv)}: {error}") from error
     return items
 
@@ -214,6 +245,18 @@ def _smaller(one: str, other: str) -> str:
     if low in second and high in second:
         return text
     return against if second[0] in first and second[-1] in first else ""
+
+
+def _less(one: str, taken: str) -> set[str]:
+    """Return what is left of what is let in, as far as it can be said in the same words."""
+    (network, _, interface), (other, _, by) = one.partition("%"), taken.partition("%")
+    smaller = _smaller(network, other) if meant(by, interface) else ""
+    if not smaller:
+        return {one}
+    if smaller == network:
+        return set()
+    rest = ip_network(network, strict=False).address_exclude(ip_network(other, strict=False))  # type: ignore[arg-type]
+    return {f"{left}%{interface}" if interface else str(left) for left in rest}
 
 
 def _network(value: Any) -> str:

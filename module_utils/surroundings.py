@@ -114,7 +114,10 @@ def ufw_allows(rules: str, defaults: str) -> list[str]:
         r"^### tuple ### allow(?:_log(?:-all)?)? any any \S+ any (\S+) in(?:_(\S+))?(?: comment=\S*)?[ \t]*$"
     )
     found = re.findall(pattern, rules, re.MULTILINE)
-    return [f"{network}%{interface}" if interface else network for network, interface in found]
+    return [
+        f"{network}%{nftables.as_pattern(interface)}" if interface else network
+        for network, interface in found
+    ]
 
 
 def firewalld_allows(trusted: str, settings: str) -> list[str]:
@@ -129,7 +132,7 @@ def firewalld_allows(trusted: str, settings: str) -> list[str]:
     interfaces = re.findall(r'<interface\s+name="([^"]+)"', trusted)
     return [
         *re.findall(r'<source\s+address="([^"]+)"', trusted),
-        *(f"{nftables.EVERYBODY}%{interface}" for interface in interfaces),
+        *(f"{nftables.EVERYBODY}%{nftables.as_pattern(name)}" for name in interfaces),
     ]
 
 

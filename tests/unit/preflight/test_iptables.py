@@ -71,6 +71,50 @@ def test_rules_that_can_t_be_read_are_not_taken_for_none(machine: Path) -> None:
     assert "iptables-legacy --list-rules: " in surroundings.firewall(machine)["unread"]
 
 
+@pytest.mark.parametrize(("name", "allows"), [("cni+", "0.0.0.0/0%cni*"), ("+", "0.0.0.0/0")])
+def test_a_plus_at_the_end_of_an_interface_is_any_that_begins_so(
+    machine: Path, name: str, allows: str
+) -> None:
+    (machine / "rules").write_text(f"-P INPUT DROP\n-A INPUT -i {name} -j ACCEPT\n")
+    assert surroundings.firewall(machine)["allows"] == [allows]
+
+
+RETURNED = """\
+-N X
+-A INPUT -j X
+-A X -s 128.0.0.0/1 -j RETURN
+-A X -j ACCEPT
+"""
+
+
+@pytest.mark.parametrize(
+    "end", ["-P INPUT DROP\n", "-P INPUT ACCEPT\n-A INPUT -j DROP\n", "-P INPUT DROP\n-A INPUT -g X\n"]
+)
+def test_what_a_chain_leaves_to_a_last_rule_that_refuses_is_kept_out(machine: Path, end: str) -> None:
+    (machine / "rules").write_text(RETURNED + end)
+    assert surroundings.firewall(machine)["allows"] == ["0.0.0.0/1"]
+
+
+@pytest.mark.parametrize("end", ["-P INPUT ACCEPT\n", "-P INPUT DROP\n-A INPUT -j ACCEPT\n"])
+def test_what_a_chain_leaves_to_one_that_lets_all_in_is_let_in(machine: Path, end: str) -> None:
+    (machine / "rules").write_text(RETURNED + end)
+    assert surroundings.firewall(machine)["name"] == ""
+
+
+def test_what_returns_from_the_first_chain_is_left_to_its_policy(machine: Path) -> None:
+    (machine / "rules").write_text("-P INPUT ACCEPT\n-A INPUT -s 10.0.0.0/8 -j RETURN\n-A INPUT -j DROP\n")
+    assert surroundings.firewall(machine)["allows"] == ["10.0.0.0/8"]
+    returns = "-A INPUT -s 10.0.0.0/8 -i eth0 -j RETURN\n-A INPUT -s 10.0.0.0/7 -i eth+ -j ACCEPT\n"
+    (machine / "rules").write_text(f"-P INPUT DROP\n{returns}-A INPUT -s 10.9.0.0/16 -i eth0 -j ACCEPT\n")
+    assert surroundings.firewall(machine)["allows"] == ["10.0.0.0/7%eth*"]
+
+
+def test_a_program_that_does_not_run_here_is_named(machine: Path) -> None:
+    program = machine / "iptables-legacy"
+    program.write_bytes(b"\x7fELF of another machine")
+    assert "iptables-legacy --list-rules: [Errno" in surroundings.firewall(machine)["unread"]
+
+
 def test_tables_that_are_not_in_use_are_not_loaded(machine: Path) -> None:
     (machine / "rules").write_text(CLOSED)
     (machine / "tables").write_text("nat\n")

@@ -125,6 +125,14 @@ def test_what_leads_to_a_chain_by_a_condition_gets_no_more_than_both_let_in() ->
     assert nftables.firewall({"inet t": table})["allows"] == ["10.0.0.0/8%eth0"]
 
 
+def test_of_two_patterns_of_interfaces_the_narrower_one_holds() -> None:
+    table = chain("drop", [via("e*"), {"jump": {"target": "lan"}}])
+    table += other("lan", [via("eth*"), ACCEPT], [via("wlan0"), ACCEPT])
+    assert nftables.firewall({"inet t": table})["allows"] == ["0.0.0.0/0%eth*"]
+    table = chain("drop", [via("eth*"), {"jump": {"target": "lan"}}]) + other("lan", [via("eth1"), ACCEPT])
+    assert nftables.firewall({"inet t": table})["allows"] == ["0.0.0.0/0%eth1"]
+
+
 def test_elements_of_sets_may_have_comments_and_timeouts() -> None:
     elements = [{"elem": {"val": "10.1.1.1", "comment": "the server"}}, "10.1.1.2"]
     rule = {"match": {"op": "==", "left": SADDR, "right": "@cluster"}}
@@ -161,6 +169,13 @@ def test_a_ruleset_that_can_t_be_read_is_not_taken_for_none(
         assert (found["name"], found["allows"]) == ("", [])
         assert "--json list chains: " in found["unread"]
         assert why in found["unread"]
+
+
+def test_a_program_that_does_not_run_here_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    program = tmp_path / "nft"
+    program.write_bytes(b"\x7fELF of another machine")
+    monkeypatch.setattr(nftables, "PROGRAMS", (str(program),))
+    assert f"{program} --json list chains: [Errno" in nftables.look()["unread"]
 
 
 def test_a_machine_is_asked_for_the_tables_that_it_has(

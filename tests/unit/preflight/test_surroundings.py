@@ -120,6 +120,12 @@ def test_each_thing_in_the_way_is_named_with_what_to_do(
         {"firewall": {"name": "ufw", "allows": ["0.0.0.0/0%eth0", "10.42.0.0/15"]}},
         # The interfaces of pods, which most people write.
         {"firewall": {"name": "ufw", "allows": [*EVERYBODY[:1], "0.0.0.0/0%cni0", "0.0.0.0/0%flannel.1"]}},
+        {
+            "firewall": {
+                "name": "nftables",
+                "allows": [f"{EVERYBODY[0]}%e*", "0.0.0.0/0%cni*", "0.0.0.0/0%flannel*"],
+            }
+        },
         {"firewall": {"name": "", "allows": [], "forward": {"allows": ["10.42.0.0/16"], "chain": "c"}}},
         # A machine without the program ip says nothing of its addresses.
         {"addresses": []},
@@ -240,6 +246,7 @@ def test_only_rules_that_let_everything_of_a_network_in_count() -> None:
         ("allow any any 0.0.0.0/0 any 10.1.0.0/16 in comment=636c7573746572", ["10.1.0.0/16"]),
         ("allow_log any any 0.0.0.0/0 any 10.1.0.0/16 in", ["10.1.0.0/16"]),
         ("allow any any 0.0.0.0/0 any 0.0.0.0/0 in_eth1", ["0.0.0.0/0%eth1"]),
+        ("allow any any 0.0.0.0/0 any 0.0.0.0/0 in_cni+", ["0.0.0.0/0%cni*"]),
         ("allow any any 0.0.0.0/0 any 0.0.0.0/0 out", []),
         ("allow any any 0.0.0.0/0 any 0.0.0.0/0 OpenSSH - in", []),
         ("route:allow any any 0.0.0.0/0 any 0.0.0.0/0 in_eth1", []),
@@ -251,6 +258,7 @@ def test_a_rule_of_ufw_counts_also_with_a_comment_a_log_or_an_interface(rule: st
 
 def test_an_interface_that_firewalld_trusts_lets_in_what_comes_there() -> None:
     assert look.firewalld_allows('<zone><interface name="eth1"/></zone>', "") == ["0.0.0.0/0%eth1"]
+    assert look.firewalld_allows('<zone><interface name="cni+"/></zone>', "") == ["0.0.0.0/0%cni*"]
 
 
 def test_a_firewall_that_is_switched_off_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
