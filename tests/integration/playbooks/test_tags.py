@@ -20,6 +20,8 @@ options = ("objects", "phases", "namespaces")
 spec = {"kubeconfig": {"type": "path"}} | {name: {"type": "list"} for name in options}
 module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
 found = [obj["metadata"]["labels"]["data-miner/phase"] for obj in module.params["objects"]]
+with Path("@LOG@.jobs").open("a") as log:
+    log.write(json.dumps("Job" in [obj["kind"] for obj in module.params["objects"]]) + chr(10))
 with Path("@LOG@").open("a") as log:
     log.write(json.dumps({phase: found.count(phase) for phase in module.params["phases"]}) + chr(10))
 module.exit_json(changed=False, objects=[], terminating=[], leftovers=[], pending=[])
@@ -53,6 +55,17 @@ class LookupModule(LookupBase):
         return [""]
 """
 
+SCHEMA_KEPT = """
+from pathlib import Path
+
+from ansible.plugins.lookup import LookupBase
+
+class LookupModule(LookupBase):
+    def run(self, terms, variables=None, **kwargs):
+        Path("@LOG@.asked").touch()
+        return [True]
+"""
+
 
 def compared(play: Play, home: Path, playbook: str, *arguments: str) -> list[dict[str, int]]:
     """Run what a playbook does on localhost; return of each comparison how many objects each phase had."""
@@ -65,6 +78,7 @@ def compared(play: Play, home: Path, playbook: str, *arguments: str) -> list[dic
     (home / "modules" / "kube_mounts.py").write_text(MOUNTS)
     (home / "modules" / "kube_as_wanted.py").write_text(DIFFERS)
     (home / "lookups" / "kube_problem.py").write_text(NO_PROBLEM)
+    (home / "lookups" / "schema_kept.py").write_text(SCHEMA_KEPT.replace("@LOG@", str(log)))
     run = play(
         playbook,
         *(
@@ -111,6 +125,24 @@ def test_the_application_is_compared_whole_or_not_at_all(
     found = compared(play, tmp_path, "playbooks/app.yml", *arguments)
     assert [set(comparison) for comparison in found] == phases
     assert all(count > 0 for comparison in found for count in comparison.values())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "jobs"),
+    [
+        (("--tags", "app"), [False, True, True]),
+        (("--tags", "infrastructure"), [True]),
+        (("--tags", "workers"), [False]),
+        (("--skip-tags", "infrastructure"), [False, False]),
+    ],
+)
+def test_a_job_of_the_database_is_waited_for_with_the_workers_only_where_both_are_run(
+    play: Play, tmp_path: Path, arguments: tuple[str, ...], jobs: list[bool]
+) -> None:
+    compared(play, tmp_path, "playbooks/app.yml", *arguments)
+    found = (tmp_path / "log.jobs").read_text().splitlines()
+    assert list(map(json.loads, found)) == jobs
+    assert (tmp_path / "log.asked").exists() == (arguments == ("--tags", "app"))
 
 
 @pytest.mark.parametrize(
