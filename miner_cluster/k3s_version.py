@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 #: by how many minor versions a kubelet may be older than an API server
 KUBELET_BEHIND = 3
@@ -31,9 +32,7 @@ def minor(version: str) -> tuple[int, int]:
     Raises:
         ValueError: it is no version of k3s.
     """
-    found = _VERSION.fullmatch(version)
-    if found is None:
-        raise ValueError(f"{version!r} is no version such as v1.31.0+k3s1")
+    found = _parsed(version)
     return int(found[1]), int(found[2])
 
 
@@ -64,9 +63,22 @@ def problems(nodes: Sequence[Running], wanted: str, *, within: Collection[str]) 
     ]
 
 
-def _order(version: str) -> tuple[int, ...]:
-    """Return what is greater for a later release: minor version, patch, and the number of k3s' own."""
-    return tuple(map(int, re.findall(r"\d+", version)))
+def _order(version: str) -> tuple[Any, ...]:
+    """Return what is greater for a later release: minor version, patch, and the number of k3s' own.
+
+    Candidates, such as ``-rc1``, come before the release.
+    """
+    found = _parsed(version)
+    before, _, own = (found[4] or "").partition("+")
+    candidate = [(word, int(number)) for word, number in re.findall(r"([a-z]*)\W*(\d+)", before)]
+    return *minor(version), int(found[3]), not before, candidate, [*map(int, re.findall(r"\d+", own))]
+
+
+def _parsed(version: str) -> re.Match[str]:
+    found = _VERSION.fullmatch(version)
+    if found is None:
+        raise ValueError(f"{version!r} is no version such as v1.31.0+k3s1")
+    return found
 
 
 def _going_back(nodes: Sequence[Running], wanted: str) -> Iterator[str]:

@@ -99,3 +99,11 @@ def test_a_later_patch_is_named_as_what_is_gone_back_from(version: str) -> None:
         newer([server(version), agent("v1.31.9+k3s1"), agent(WANTED, "a2")], WANTED) == f"s1 runs {version}"
     )
     assert newer([agent("v1.32.1+k3s9")], WANTED) == ""
+
+
+def test_a_candidate_comes_before_its_release_and_after_the_one_before() -> None:
+    later = ["v1.32.1+k3s1", "v1.32.2-alpha2+k3s1", "v1.32.2-rc4+k3s1", "v1.32.2-rc10+k3s1", WANTED]
+    for at, version in enumerate(later):
+        assert [bool(newer([server(version)], wanted)) for wanted in later] == [
+            n < at for n in range(len(later))
+        ]
