@@ -36,7 +36,8 @@ options:
     default: auto
   force:
     description: >-
-      Whether pods of others may lose data in an emptyDir, or themselves where nothing makes them anew.
+      Whether pods of others may lose data in an emptyDir, or themselves where nothing makes them anew, and
+      whether drains may wait for budgets that want as many pods as there are.
     type: bool
     default: false
   back:
@@ -152,7 +153,7 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     )
     namespaces = (cluster.namespace, cluster.seaweedfs.namespace)
     if drained := {turn.name for turn in plan.turns if turn.drain}:
-        refuse_drains(api, drained, namespaces, force=params["force"])
+        refuse_drains(api, drained, namespaces, force=params["force"], planned=True)
     if plan.goes_on and not params["incomplete"]:
         waiting = Wait(Display().display)
         wait_s = 0 if check else params["wait_s"]

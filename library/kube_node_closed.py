@@ -11,7 +11,7 @@ description:
     and others that may come to a closed node. Workers go before services. What somebody else has closed stays
     theirs to open.
   - A node that is not Ready can't be drained and is only closed.
-  - Fails before anything is done where pods of others would lose something, or could never be moved.
+  - Fails before anything is done where pods of others would lose something.
 extends_documentation_fragment: [cluster, cluster.node]
 options:
   drain:
@@ -81,7 +81,7 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     drain = params["drain"] and ready(node)
     if drain:
         namespaces = (cluster.namespace, cluster.seaweedfs.namespace)
-        upgrade.refuse_drains(api, [name], namespaces, force=params["force"])
+        upgrade.refuse_drains(api, [name], namespaces, force=params["force"], planned=False)
     if not check:
         draining.close(api, node, upgrade.REASON)
         if drain:

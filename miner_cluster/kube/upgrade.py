@@ -147,30 +147,38 @@ def batch(plan: Plan, at_a_time: str) -> int:
     return max(1, number - len(plan.unavailable))
 
 
-def refuse_drains(api: Api, nodes: Collection[str], namespaces: Sequence[str], *, force: bool) -> None:
+def refuse_drains(
+    api: Api, nodes: Collection[str], namespaces: Sequence[str], *, force: bool, planned: bool
+) -> None:
     """Check that pods can move away from nodes: that none of others loses anything, and that all may go.
 
-    Asked for the plan and again when a node's turn comes, which may be hours later.
+    Asked for the plan and again when a node's turn comes, which may be hours later. Budgets are asked about
+    for the plan alone: one may be short for a moment, and a drain waits for it.
 
     Args:
         api: the cluster.
         nodes: names of those that are to be drained.
         namespaces: ours.
-        force: whether pods of others may lose something.
+        force: whether pods of others may lose something, and drains may wait for budgets that seem to
+            want them to stay.
+        planned: whether it is asked for the plan.
 
     Raises:
         KubeError: with all pods for which that is not so.
     """
+    if force:
+        return
     chosen = {"fieldSelector": f"spec.nodeName={next(iter(nodes))}"} if len(nodes) == 1 else {}
     there = [pod for pod in api.list("v1", "Pod", **chosen) if pod["spec"].get("nodeName") in nodes]
     pods = movable(there)
-    if kept := kept_for_good(pods, api.list("policy/v1", "PodDisruptionBudget") if pods else ()):
+    budgets = api.list("policy/v1", "PodDisruptionBudget") if pods and planned else ()
+    if kept := kept_for_good(pods, budgets):
         raise KubeError(
             f"Nothing was done. Pods could never be moved from nodes that are drained: {_listed(kept)}. Have "
-            "more of them, or change the budget"
+            "more of them, or change the budget; or have each drain wait until you have moved them yourself "
+            "(kubectl delete pod), with -e upgrade_force=true"
         )
-    found = {} if force else lossy(pods, namespaces)
-    if found:
+    if found := lossy(pods, namespaces):
         raise KubeError(
             "Nothing was done. Pods of others would not survive that their nodes are drained: "
             f"{_listed(found)}. Remove them, or let them go with -e upgrade_force=true"

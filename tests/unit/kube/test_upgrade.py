@@ -187,11 +187,11 @@ def test_pods_that_would_lose_something_are_asked_about_where_their_node_is_drai
         one["spec"]["volumes"] = [{"emptyDir": {}}]
     api = Everywhere(theirs, elsewhere, stays)
     with pytest.raises(KubeError, match=r"theirs/db: it has data in an emptyDir\. .*-e upgrade_force=true"):
-        refuse_drains(api, {"box2"}, ["data-miner"], force=False)
+        refuse_drains(api, {"box2"}, ["data-miner"], force=False, planned=True)
     with pytest.raises(KubeError, match=r"theirs/db: .*; theirs/far: "):
-        refuse_drains(api, {"box2", "box3"}, ["data-miner"], force=False)
-    refuse_drains(api, {"box4"}, ["data-miner"], force=False)
-    refuse_drains(api, {"box2"}, ["data-miner"], force=True)
+        refuse_drains(api, {"box2", "box3"}, ["data-miner"], force=False, planned=True)
+    refuse_drains(api, {"box4"}, ["data-miner"], force=False, planned=True)
+    refuse_drains(api, {"box2"}, ["data-miner"], force=True, planned=True)
 
 
 @pytest.mark.parametrize(
@@ -213,11 +213,15 @@ def test_a_budget_that_never_lets_a_pod_go_is_told_before_anything_is_closed(
     status = {"desiredHealthy": wants, "expectedPods": there}
     budget = obj("PodDisruptionBudget", "all", spec={"selector": selector}, status=status)
     budget["apiVersion"] = "policy/v1"
+    api = Everywhere(kept, budget)
     found = ""
     try:
-        refuse_drains(Everywhere(kept, budget), {"box2"}, ["data-miner"], force=True)
+        refuse_drains(api, {"box2"}, ["data-miner"], force=False, planned=True)
     except KubeError as error:
         found = str(error)
+    refuse_drains(api, {"box2"}, ["data-miner"], force=True, planned=True)
+    # At a node's turn the drain waits for it, as it may be short for a moment.
+    refuse_drains(api, {"box2"}, ["data-miner"], force=False, planned=False)
     assert ("db: the budget all wants 1 healthy pods, and there are 1. Have more of them" in found) == refused
 
 
