@@ -312,8 +312,8 @@ def left_out_text(cluster: Cluster, troubles: Sequence[Trouble]) -> str:
     if not troubles:
         return ""
     return (
-        f"{len(troubles)} of {len(cluster.nodes)} machines could not be reached and were left out, and the "
-        f"others are as the file says. Then run this again:\n{as_text(troubles)}"
+        f"{len(troubles)} of {len(cluster.nodes)} machines could not be reached and were left out; the "
+        f"others are as the file says. Do what follows, and run this again:\n{as_text(troubles)}"
     )
 
 

@@ -14,11 +14,12 @@ from data_miner.capacity import Space, problem, warning
 from data_miner.config.model import StorageConfig
 from miner_cluster.cluster import Cluster
 from miner_cluster.kube.api import Object
+from miner_cluster.kube.draining import closed_for
 from miner_cluster.kube.many import Pods
 from miner_cluster.kube.node_labels import ANNOTATION as LABELS
 from miner_cluster.kube.prune import title
 from miner_cluster.kube.rollout import pending, ready
-from miner_cluster.kube.upgrade import version
+from miner_cluster.kube.upgrade import REASON, version
 from miner_cluster.manifest_item import IMAGE_ANNOTATION
 
 UNKNOWN = "unknown"
@@ -291,8 +292,9 @@ def _pods_by_node(pods: Iterable[Object]) -> Counter[str]:
 
 
 def _node(name: str, cluster: Cluster, node: Object | None, pods: int, look: Look | None) -> dict[str, Any]:
-    state = "missing"
+    state, closed = "missing", None
     if node is not None:
+        closed = closed_for(node)
         conditions = {c["type"]: c["status"] for c in node.get("status", {}).get("conditions", [])}
         state = "Ready" if conditions.get("Ready") == "True" else "NotReady"
         if node.get("spec", {}).get("unschedulable"):
@@ -301,6 +303,7 @@ def _node(name: str, cluster: Cluster, node: Object | None, pods: int, look: Loo
         "name": name,
         "role": "storage" if cluster.nodes[name].storage_only else cluster.nodes[name].role,
         "state": state,
+        "closed_for": closed,
         "pods": pods,
         "mounted": None if look is None else look.get("mounted"),
         "free_bytes": None if look is None else look.get("free_bytes"),
@@ -314,6 +317,10 @@ def _node_problem(row: Mapping[str, Any]) -> str:
     name, state = row["name"], row["state"]
     if state == "missing":
         return f"{name} is missing; run: ansible-playbook site.yml --tags k3s"
+    if state.startswith("Ready") and row["closed_for"] == REASON:
+        return (
+            f"{name} is closed by upgrade.yml; if that is not at work: ansible-playbook playbooks/upgrade.yml"
+        )
     if state.startswith("Ready"):
         return f"{name} is {state}; when it may work again: kubectl uncordon {name}"
     return f"{name} is {state}; start it, or see there: journalctl -u 'k3s*' --since -1h"

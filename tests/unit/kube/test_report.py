@@ -16,6 +16,7 @@ from miner_cluster.app_config import load_miner_config
 from miner_cluster.cluster import CHECKOUT, Cluster, resolve_cluster
 from miner_cluster.config_file import load_cluster_file
 from miner_cluster.kube.api import KubeError
+from miner_cluster.kube.draining import CLOSED_FOR
 from miner_cluster.kube.look import settled_counts
 from miner_cluster.kube.waiting import Wait
 from miner_cluster.report import (
@@ -414,6 +415,20 @@ def test_a_problem_is_told_at_once_where_no_waiting_is_asked_for(
     empty = build(cluster, nodes=None, workloads=[], pods=[], looks={}, projects={}, stand_ins=[])
     monkeypatch.setattr(module, "see", lambda _: {**empty, "problems": ["a probe was slow"]})
     assert module.run({"wait_s": 0}, check=False)["problems"] == ["a probe was slow"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [("upgrade", "is closed by upgrade.yml; if that is not at work"), (None, "kubectl uncordon")],
+)
+def test_nobody_is_told_to_open_a_node_that_is_being_upgraded(
+    cluster: Cluster, reason: str | None, told: str
+) -> None:
+    closed = node("lab-server")
+    closed["spec"]["unschedulable"] = True
+    closed["metadata"]["annotations"] = {CLOSED_FOR: reason} if reason else {}
+    report = build(cluster, nodes=[closed], workloads=[], pods=[], looks={}, projects={}, stand_ins=[])
+    assert told in next(line for line in report["problems"] if line.startswith("lab-server"))
 
 
 def test_the_images_that_run_are_shown_with_their_ids_and_machines(cluster: Cluster) -> None:
