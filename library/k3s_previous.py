@@ -11,7 +11,8 @@ description:
     it is the next one already, or one that never ran; then an earlier run was interrupted, and what it kept
     stays.
   - With O(state=restored), puts both in place of the next ones and restarts k3s. Where the machine does not
-    have the next program, nothing is done.
+    have the next program, nothing is done. Fails where what was kept is of another version than the one that
+    ran, as of an upgrade long ago, since a later one may have written to the database.
   - With O(state=forgotten), removes the archives that were kept; the program stays.
 extends_documentation_fragment: [k3s_unit]
 options:
@@ -24,7 +25,7 @@ options:
     description: Digest in hex of the program that takes its place.
     type: str
   version:
-    description: The version that runs, which alone is kept.
+    description: The version that runs, or did before the next one. It alone is kept, and put back.
     type: str
 attributes:
   check_mode: {support: full}
@@ -37,6 +38,7 @@ EXAMPLES = r"""
     state: restored
     unit: k3s-agent
     next_sha256: 5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef
+    version: v1.31.0+k3s1
 """
 
 RETURN = r"""
@@ -154,9 +156,15 @@ def restore(params: dict[str, Any], *, check: bool) -> bool:
     """Put both back, and return whether that changes anything.
 
     Raises:
-        StateError: there is no other program, or k3s does not start with it.
+        StateError: there is no other program, it is of another version, or k3s does not start with it.
     """
     changed = must_restore(sha256(K3S), sha256(KEPT), params["next_sha256"])
+    if changed and not ran(KEPT, params["version"]):
+        raise StateError(
+            f"{KEPT} is not {params['version']}, which ran before, so it was not put back: what a later "
+            f"version wrote, it may not read. Put {params['version']} in place of {K3S}, and restart "
+            f"{params['unit']}"
+        )
     if changed and not check:
         link_archives(KEPT_ARCHIVES, ARCHIVES)
         put(KEPT, K3S)  # last, as it tells whether anything is to be done
@@ -183,7 +191,10 @@ def main() -> None:
             "version": {"type": "str"},
             **ARGUMENTS,
         },
-        required_if=[("state", "kept", ["next_sha256", "version"]), ("state", "restored", ["next_sha256"])],
+        required_if=[
+            ("state", "kept", ["next_sha256", "version"]),
+            ("state", "restored", ["next_sha256", "version"]),
+        ],
         supports_check_mode=True,
     )
     try:

@@ -112,7 +112,7 @@ def test_what_ran_before_is_put_back_where_the_new_one_does_not_start(upgrade: U
     run = upgrade(role, install=FAILS)
     assert "a was not upgraded: it is so\n" in run.output
     assert "It runs v1 again and takes pods." in run.output
-    assert upgrade.steps("a")[-2:] == ["k3s_previous restored", "kube_node_open v1"]
+    assert upgrade.steps("a")[-2:] == ["k3s_previous restored v1", "kube_node_open v1"]
     assert upgrade.steps("b") == []
 
 
@@ -121,12 +121,12 @@ def test_a_server_that_served_in_the_new_version_stays_there(upgrade: Upgrade) -
     assert "a was upgraded and not well: it is so" in run.output
     assert "It stays in the new version" in run.output
     assert "database may be one of the new version by now" not in run.output
-    assert "k3s_previous restored" not in upgrade.steps("a")
+    assert "k3s_previous restored v1" not in upgrade.steps("a")
 
 
 def test_an_agent_goes_back_also_once_it_ran(upgrade: Upgrade) -> None:
     upgrade("agent", kube_node_open__v2=FAILS)
-    assert "k3s_previous restored" in upgrade.steps("a")
+    assert "k3s_previous restored v1" in upgrade.steps("a")
 
 
 @pytest.mark.parametrize("replaced", [True, False])
@@ -134,7 +134,7 @@ def test_a_database_is_spoken_of_only_where_the_program_was_replaced(
     upgrade: Upgrade, *, replaced: bool
 ) -> None:
     run = upgrade(
-        "server", install=FAILS, k3s_previous__restored={"changed": replaced}, kube_node_open__v1=FAILS
+        "server", install=FAILS, k3s_previous__restored__v1={"changed": replaced}, kube_node_open__v1=FAILS
     )
     assert ("database may be one of the new version" in run.output) is replaced
     assert ("Its k3s was not replaced" in run.output) is not replaced

@@ -111,6 +111,18 @@ def test_a_program_that_never_ran_takes_no_good_ones_place(machine: Machine) -> 
     assert machine.names() == ["v1.tar", "v3.tar"]
 
 
+def test_a_program_of_an_upgrade_long_ago_is_not_put_back(machine: Machine) -> None:
+    """Where somebody has exchanged the program under the k3s that runs, there is nothing to keep."""
+    machine.get("v1")
+    machine.do("keep", runs="v1", following="v2")
+    machine.get("v3")
+    assert not machine.do("keep", runs="v2", following="v3")
+    with pytest.raises(module.StateError, match=r"is not v2, which ran before.* Put v2 in place of "):
+        machine.do("restore", runs="v2", following="v3")
+    assert module.ran(machine.k3s, "v3")
+    assert machine.started == 0
+
+
 def test_an_archive_of_the_same_name_is_put_back_too(machine: Machine) -> None:
     machine.get("v1")
     (machine.archives / "pause.tar").write_text("old")
