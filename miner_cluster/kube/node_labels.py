@@ -76,11 +76,19 @@ def apply(api: Api, change: Change) -> None:
 def ready_nodes(api: Api, names: list[str], *, wait_s: float, waiting: Wait) -> dict[str, Object]:
     """Return the named nodes once all of them are Ready.
 
+    An API that does not answer is waited for too: it is away for a moment as a server joins or leaves.
+
     Raises:
-        KubeError: one is missing or not Ready, with what it says of itself.
+        KubeError: one is missing or not Ready, with what it says of itself; or the API does not answer.
     """
     while True:
-        nodes = {node["metadata"]["name"]: node for node in api.list("v1", "Node")}
+        try:
+            nodes = {node["metadata"]["name"]: node for node in api.list("v1", "Node")}
+        except KubeError as error:
+            if waiting.waited_s >= wait_s:
+                raise
+            waiting.again(str, error)
+            continue
         problems = [problem for name in names if (problem := trouble(name, nodes.get(name)))]
         if not problems:
             return {name: nodes[name] for name in names}

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miner_cluster.kube.node_labels import ANNOTATION, plan, trouble
+from miner_cluster.kube.api import Api, KubeError
+from miner_cluster.kube.node_labels import ANNOTATION, plan, ready_nodes, trouble
+from miner_cluster.kube.waiting import Wait
 
 KEYS = st.sampled_from(["data-miner/role", "data-miner/gpu", "disk", "zone"])
 LABELS = st.dictionaries(KEYS, st.sampled_from(["a", "b"]))
@@ -64,3 +67,23 @@ def test_a_node_that_is_not_ready_is_named_with_its_own_words() -> None:
     broken = node({}, status="False", message="cni plugin not initialized")
     assert "n1 is not Ready: cni plugin not initialized" in trouble("n1", broken)
     assert trouble("n1", node({}, status="True")) == ""
+
+
+class Away:
+    """An API that answers only after some tries."""
+
+    def __init__(self, tries: int) -> None:
+        self.tries = tries
+
+    def list(self, *_: str) -> list[dict[str, Any]]:
+        self.tries -= 1
+        if self.tries >= 0:
+            raise KubeError("the API does not answer")
+        return [node({}, status="True")]
+
+
+def test_an_api_that_is_away_for_a_moment_is_waited_for() -> None:
+    waiting = Wait(sleep=lambda _: None)
+    assert list(ready_nodes(cast("Api", Away(3)), ["n1"], wait_s=60, waiting=waiting)) == ["n1"]
+    with pytest.raises(KubeError, match="does not answer"):
+        ready_nodes(cast("Api", Away(3)), ["n1"], wait_s=0, waiting=waiting)
