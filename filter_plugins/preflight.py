@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
@@ -14,6 +14,7 @@ from miner_cluster.as_wanted import ORIGINALS, secrets_key
 from miner_cluster.cluster import Cluster, as_cluster
 from miner_cluster.first_server import first_server_dirs, moved_troubles
 from miner_cluster.preflight_report import build, report_text
+from miner_cluster.preflight_taints import taint_troubles
 from miner_cluster.preflight_versions import version_troubles
 from miner_cluster.surroundings import surrounding_troubles, surrounding_warnings
 
@@ -45,6 +46,7 @@ def preflight_report(
     *,
     leave_out: bool = False,
     versions: Mapping[str, str] | None = None,
+    taints: Mapping[str, Sequence[tuple[str, str]]] | None = None,
 ) -> dict[str, Any]:
     """Return what was seen.
 
@@ -60,6 +62,8 @@ def preflight_report(
         hf_token_for: the models for which HF_TOKEN is needed and missing.
         leave_out: whether machines that can't be reached are left out, where all others can go on.
         versions: of each node of the cluster, the version of k3s that it runs, where that matters.
+        taints: of each node, taints of others that forbid those of the configuration: what was found
+            and what to do.
 
     Raises:
         AnsibleFilterError: the first server has no result.
@@ -73,6 +77,7 @@ def preflight_report(
         problems += _machine(typed, name, looks[name], away, sent_s)
     problems += moved_troubles(typed, facts) + preflight.capacity_troubles(typed, facts)
     problems += version_troubles(typed, facts, versions or {})
+    problems += taint_troubles(facts, away, taints or {})
     warnings = surrounding_warnings(typed, facts)
     report = build(typed, list(looks), facts=facts, away=away, problems=problems, warnings=warnings)
     left_out = preflight.left_out(typed, away) if leave_out else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from miner_cluster.kube.api import Api, ApiError, KubeError, Object
@@ -46,8 +46,9 @@ def plan(node: Object, wanted: Sequence[str]) -> Change | None:
     meta = node["metadata"]
     present: list[Object] = node.get("spec", {}).get("taints") or []
     before = owned_labels((meta.get("annotations") or {}).get(ANNOTATION))
-    theirs = {_name(taint): taint for taint in present if _name(taint) not in before}
-    _refuse(meta["name"], theirs, wanted)
+    theirs = _theirs(node)
+    for found, remedy in _conflicts(meta["name"], theirs, wanted):
+        raise KubeError(f"{meta['name']} {found}; {remedy}")
     ours = {name: taint for taint in map(_object, wanted) if (name := _name(taint)) not in theirs}
     kept = [taint for taint in present if _name(taint) not in before | ours.keys()]
     same = [taint for taint in present if _same(taint, ours.get(_name(taint)))]
@@ -61,6 +62,11 @@ def plan(node: Object, wanted: Sequence[str]) -> Change | None:
         before=[words(taint) for taint in present],
         version=meta.get("resourceVersion", ""),
     )
+
+
+def conflicts(node: Object, wanted: Sequence[str]) -> list[tuple[str, str]]:
+    """Return which taints of others forbid those that a node is to have: what was found, and what to do."""
+    return list(_conflicts(node["metadata"]["name"], _theirs(node), wanted))
 
 
 def gentle(node: Object, wanted: Sequence[str]) -> list[str]:
@@ -102,14 +108,21 @@ def apply(api: Api, change: Change, wanted: Sequence[str]) -> None:
         change = again
 
 
-def _refuse(node: str, theirs: Mapping[str, Object], wanted: Sequence[str]) -> None:
+def _theirs(node: Object) -> dict[str, Object]:
+    """Return the taints that others have set, by name."""
+    ours = owned_labels((node["metadata"].get("annotations") or {}).get(ANNOTATION))
+    present = node.get("spec", {}).get("taints") or []
+    return {_name(taint): taint for taint in present if _name(taint) not in ours}
+
+
+def _conflicts(node: str, theirs: Mapping[str, Object], wanted: Sequence[str]) -> Iterator[tuple[str, str]]:
     for text in wanted:
         present = theirs.get(_name(_object(text)))
         if present is not None and not _same(present, _object(text)):
-            raise KubeError(
-                f"{node} has the taint {words(present)}, which somebody else has set, and "
-                f"cluster_config.yaml wants {text}; write that one, or remove it: "
-                f"kubectl taint nodes {node} {_name(present)}-"
+            yield (
+                f"has the taint {words(present)}, which somebody else has set, and cluster_config.yaml wants "
+                f"{text}",
+                f"write that one, or remove it: kubectl taint nodes {node} {_name(present)}-",
             )
 
 

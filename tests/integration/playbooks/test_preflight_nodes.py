@@ -44,3 +44,42 @@ def test_a_first_server_whose_k3s_gives_no_answer_ends_no_run(
     run = ansible_playbook("-i", str(inventory), str(book), "-e", cluster, ANSIBLE_INVENTORY_ENABLED="ini")
     assert run.code == 0, run.output
     assert json.loads((tmp_path / "known").read_text()) == known
+
+
+LOOKUP = """
+from ansible.plugins.lookup import LookupBase
+
+class LookupModule(LookupBase):
+    def run(self, terms, variables=None, **kwargs):
+        return [{"one": []}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "asked"),
+    [
+        ((), True),
+        (("--tags", "labels"), True),
+        (("--tags", "workers"), False),
+        (("--skip-tags", "labels"), False),
+        (("-e", "preflight_upgrade=true"), False),
+        (("-e", '{"preflight_taints": false}'), False),
+    ],
+)
+def test_taints_of_others_are_asked_for_where_a_run_sets_some(
+    tmp_path: Path, arguments: tuple[str, ...], asked: bool
+) -> None:
+    plays = yaml.safe_load((CHECKOUT / "playbooks/preflight.yml").read_text())
+    play = next(play for play in plays if play["name"] == "Preflight, the result")
+    taints = {"taints": play["tasks"][1]["vars"]["_preflight_taints"]}
+    play["tasks"] = [
+        {"ansible.builtin.debug": {"msg": "{{ 'asked' if taints else 'left out' }}"}, "vars": taints}
+    ]
+    play["vars"].pop("_preflight_first")
+    book = tmp_path / "play.yml"
+    book.write_text(yaml.safe_dump([play]))
+    (tmp_path / "lookup_plugins").mkdir()
+    (tmp_path / "lookup_plugins/taint_conflicts.py").write_text(LOOKUP)
+    run = ansible_playbook("-i", "inventory/lab", str(book), *arguments)
+    assert run.code == 0, run.output
+    assert ("msg: asked" in run.output) == asked, run.output
