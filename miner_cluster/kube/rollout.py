@@ -19,6 +19,10 @@ HOPELESS_AFTER_S = 20
 # minute and a half, in which what a pod needs has had time to come up.
 TOO_MANY_RESTARTS = 4
 LOG_LINES = 12
+# What the kubelet says, with status 200, where a container that ended is gone already.
+_NO_LOGS = "unable to retrieve container logs"
+# Reasons for which a container waits that is about to start.
+_ON_ITS_WAY = {"", "ContainerCreating", "PodInitializing"}
 # Of more workloads than so many the pods are asked for together, and not all are named in one line.
 MANY = 10
 # Of the time that a look takes: how much longer is the pause before the next.
@@ -141,7 +145,18 @@ def wait(api: Api, objects: Sequence[Object], *, timeout_s: float, waiting: Wait
         if left:
             # A look at many takes long, and the server must come to something else too.
             pause_s = PAUSES * (waiting.waited_s - began_s) if len(left) > MANY else 0
-            waiting.again(_in_words, states, poll_s=max(POLL_S, pause_s))
+            waiting.again(_in_words, states, pods, poll_s=max(POLL_S, pause_s))
+
+
+def _held_by(pods: Iterable[Object]) -> str:
+    """Return what containers wait for that should run, such as that they ended a moment ago; in brackets."""
+    found = {
+        container["state"]["waiting"].get("reason", "")
+        for pod in pods
+        for container in _containers(pod)
+        if "waiting" in container.get("state", {})
+    } - _ON_ITS_WAY
+    return f" ({', '.join(sorted(found))})" if found else ""
 
 
 def _states(api: Api, objects: Sequence[Object]) -> list[tuple[Object, Object]]:
@@ -179,8 +194,10 @@ def waits_in_vain(now: Object, pods: Callable[[Object], list[Object]], nodes: Ma
     return bool(lags) and held_up(now, pods(now), nodes)
 
 
-def _in_words(states: Iterable[tuple[Object, Object]]) -> str:
-    lacking = [f"{title(obj)}: {lacks}" for obj, now in states if (lacks := pending(now))]
+def _in_words(states: Iterable[tuple[Object, Object]], pods: Callable[[Object], list[Object]]) -> str:
+    lacking = [
+        f"{title(obj)}: {lacks}{_held_by(pods(now))}" for obj, now in states if (lacks := pending(now))
+    ]
     more = f"; and {len(lacking) - MANY} more" if len(lacking) > MANY else ""
     return "; ".join(lacking[:MANY]) + more
 
@@ -270,7 +287,7 @@ def _last_log_lines(api: Api, pod: Object) -> list[str]:
                 ).decode(errors="replace")
             except ApiError:
                 continue
-            if text.strip():
+            if text.strip() and not text.startswith(_NO_LOGS):
                 return [f"{container['name']} | {line}" for line in text.splitlines()]
     return []
 

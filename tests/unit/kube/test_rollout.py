@@ -132,6 +132,36 @@ def test_a_container_that_ends_again_and_again_ends_the_wait_early() -> None:
     assert looks == TOO_MANY_RESTARTS
 
 
+def test_what_pods_wait_for_is_told_while_they_are_waited_for() -> None:
+    said: list[str] = []
+    now = iter(range(1000))
+    waiting = Wait(clock=lambda: float(next(now)), sleep=lambda _: None, say=said.append)
+    lagging = workload("Deployment", {"replicas": 1}, SEEN)
+    with pytest.raises(KubeError):
+        wait(
+            FakeApi(lagging, sick_pod(containerStatuses=[restarting(7)])),
+            [lagging],
+            timeout_s=30,
+            waiting=waiting,
+        )
+    assert said
+    assert all(line.endswith("0 of 1 pods updated (CrashLoopBackOff)") for line in said)
+
+
+def test_logs_that_are_gone_are_not_taken_for_last_words() -> None:
+    class Gone(FakeApi):
+        def raw(self, method: str, path: str, body: object = None, **query: str) -> bytes:
+            if path.endswith("/log") and query["previous"] == "true":
+                return b"unable to retrieve container logs for containerd://06dd"
+            return super().raw(method, path, body, **query)
+
+    waiting = {"name": "it", "state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {}}
+    api = Gone(workload("Deployment", {"replicas": 1}, SEEN), sick_pod(containerStatuses=[waiting]))
+    api.logs["/api/v1/namespaces/data-miner/pods/it-0/log"] = "ModuleNotFoundError\n"
+    with pytest.raises(KubeError, match=r"log: it \| ModuleNotFoundError"):
+        run(api)
+
+
 def test_a_pod_without_a_place_says_why() -> None:
     condition = {"type": "PodScheduled", "status": "False", "message": "0/3 nodes: Insufficient cpu."}
     assert trouble(sick_pod(conditions=[condition])) == "not scheduled: 0/3 nodes: Insufficient cpu."
