@@ -45,9 +45,12 @@ applied:
 from pathlib import Path
 from typing import Any
 
+from ansible.utils.display import Display
+
 from miner_cluster.kube.api import Api
 from miner_cluster.kube.apply import apply
 from miner_cluster.kube.prune import title
+from miner_cluster.kube.waiting import Wait
 
 ARGUMENTS: dict[str, Any] = {
     "kubeconfig": {"type": "path", "required": True},
@@ -63,5 +66,5 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     """
     objects = params["objects"]
     if objects and not check:
-        apply(Api(Path(params["kubeconfig"])), objects)
+        apply(Api(Path(params["kubeconfig"])), objects, Wait(Display().display))
     return {"changed": bool(objects), "applied": [title(obj) for obj in objects]}

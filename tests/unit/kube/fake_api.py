@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from typing import Any
 
 from miner_cluster.kube.api import NOT_FOUND, Api, ApiError, Object, Resource
@@ -102,7 +103,13 @@ class FakeApi(Api):
         return after
 
     def _matching(self, path: str, selector: str) -> list[Object]:
-        found = [obj for key, obj in self.objects.items() if key.rpartition("/")[0] == path]
+        places = {key: key.rpartition("/")[0] for key in self.objects}
+        # Of all namespaces, where the path names none.
+        found = [
+            self.objects[key]
+            for key, place in places.items()
+            if path in {place, re.sub("/namespaces/[^/]+", "", place)}
+        ]
         return [obj for obj in found if _matches(obj["metadata"].get("labels", {}), selector)]
 
 
