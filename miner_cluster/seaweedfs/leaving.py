@@ -6,7 +6,8 @@ the next. Writers go on meanwhile: what they put on a server that is being empti
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from miner_cluster.kube.api import NOT_FOUND, Api, ApiError, KubeError, Object
@@ -19,6 +20,7 @@ from miner_cluster.seaweedfs.shell import WeedShell
 from miner_cluster.seaweedfs.topology import (
     MB,
     Server,
+    Volume,
     differing,
     name_of,
     no_room,
@@ -36,6 +38,10 @@ _REPAIR_S = 3600.0
 _LEAVE_S = 60.0
 #: since when an empty volume must not have been written, as a writer may be about to
 _QUIET_S = 60.0
+#: until the master knows how big a volume is by now
+_KNOWN_TO_MASTER_S = 10.0
+#: the share of deleted files above which a volume is written anew: whatever there is
+_ANY = 0.0001
 #: marks a server that will never answer again; others are marked with the container that was emptied
 _GIVEN_UP = "lost"
 _REPLICATION = "-defaultReplication="
@@ -113,6 +119,7 @@ class Departure:
         say: tells how far it is.
         replication: that is configured now.
         lost: names of servers that will never answer again.
+        sleep: waits for so many seconds.
     """
 
     api: Api
@@ -120,6 +127,7 @@ class Departure:
     say: Say
     replication: str
     lost: Collection[str] = ()
+    sleep: Callable[[float], None] = time.sleep
 
     def planned(self, leaving: Collection[str]) -> str:
         """Return in words what emptying servers would move.
@@ -155,8 +163,9 @@ class Departure:
                 self.reconfigure(len(old))
                 servers = self.shell.servers()
                 found = plan_moves(servers.values(), self._addresses(servers, leaving))
-            if found.stuck and any(volume.empty for one in servers.values() for volume in one.volumes):
-                self.delete_empty()
+            empty = [volume for one in servers.values() for volume in one.volumes if volume.empty]
+            if found.stuck and empty:
+                self.delete_empty(empty)
                 servers = self.shell.servers()
                 found = plan_moves(servers.values(), self._addresses(servers, leaving))
             if found.stuck:
@@ -196,12 +205,17 @@ class Departure:
             work_s=_REPAIR_S,
         )
 
-    def delete_empty(self) -> None:
-        """Delete volumes whose files were all deleted and cleared away, which SeaweedFS keeps.
+    def delete_empty(self, volumes: Collection[Volume]) -> None:
+        """Delete volumes whose files were all deleted, which SeaweedFS keeps.
 
-        It looks at each once more, and leaves those alone that were written a moment ago.
+        Those that still take the place of these files are written anew first. SeaweedFS looks at each once
+        more before it deletes it, and leaves those alone that were written a moment ago.
         """
-        self.say("  volumes without files are deleted, as others find no place")
+        self.say("  volumes without files are deleted, as others find no place; that takes about a minute")
+        if numbers := sorted({volume.id for volume in volumes if not volume.cleared}):
+            commands = (f"volume.vacuum -volumeId={number} -garbageThreshold={_ANY}" for number in numbers)
+            self.shell.locked(*commands, work_s=_REPAIR_S)
+            self.sleep(_QUIET_S + _KNOWN_TO_MASTER_S)
         self.shell.locked(f"volume.deleteEmpty -quietFor={_QUIET_S:.0f}s -apply", work_s=_LEAVE_S)
 
     def take_back(self, returned: Mapping[str, Object]) -> None:
@@ -289,8 +303,7 @@ class Departure:
 def _refused(reason: str, moved: int) -> str:
     return (
         f"{reason}. {moved or 'None'} were moved. Raise disk_limit_mb of other nodes, add a node or delete "
-        "files, whose places are free within half an hour, and run this again; or put the node back into "
-        "cluster_config.yaml"
+        "files, and run this again; or put the node back into cluster_config.yaml"
     )
 
 

@@ -16,6 +16,7 @@ _RACK = re.compile(r"\s*Rack (\S+) \S+\(volume:")
 _SERVER = re.compile(r"\s*DataNode (\S+) \S+\(volume:")
 _SLOTS = re.compile(r"\(volume:(\d+)/(-?\d+) ")
 _VOLUME = re.compile(r"\s*volume Id:(\d+), Size:(\d+), ReplicaPlacement:(\d{3}), ")
+_FILES = re.compile(r", FileCount:(\d+), DeleteCount:(\d+),")
 #: of a volume in which nothing is
 _HEAD_BYTES = 8
 _ERASURE_CODED = re.compile(r"\s*ec volume ")
@@ -32,10 +33,12 @@ class Volume:
     id: int
     size_bytes: int
     replication: str
+    #: whether all its files were deleted; they take their place until it was written anew
+    empty: bool = False
 
     @property
-    def empty(self) -> bool:
-        """Whether SeaweedFS takes it for one without files: those deleted must have been cleared away."""
+    def cleared(self) -> bool:
+        """Whether nothing is in it, so that SeaweedFS deletes it as an empty one."""
         return self.size_bytes <= _HEAD_BYTES
 
 
@@ -98,7 +101,11 @@ def parse(text: str) -> dict[str, Server]:
             )
             servers[server.address] = server
         elif (found := _VOLUME.match(line)) and server:
-            server.volumes.append(Volume(id=int(found[1]), size_bytes=int(found[2]), replication=found[3]))
+            files, size_bytes = _FILES.search(line), int(found[2])
+            all_deleted = files is not None and files[1] == files[2]
+            server.volumes.append(
+                Volume(id=int(found[1]), size_bytes=size_bytes, replication=found[3], empty=all_deleted)
+            )
         elif _ERASURE_CODED.match(line):
             raise TopologyError("there are erasure coded volumes, which these playbooks can't move")
     if "Topology volumeSizeLimit" not in text:

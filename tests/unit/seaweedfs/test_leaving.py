@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,7 @@ class Storage(WeedShell):
     def put(self, number: int, *names: str, replication: str = "001", empty: bool = False) -> None:
         for name in names:
             self.all[name].volumes.append(
-                Volume(id=number, size_bytes=8 if empty else 1 << 20, replication=replication)
+                Volume(id=number, size_bytes=1 << 20, replication=replication, empty=empty)
             )
 
     def numbers(self, name: str) -> list[int]:
@@ -87,10 +88,17 @@ class Storage(WeedShell):
             (moved,) = (one for one in source.volumes if str(one.id) == options["-volumeId"])
             source.volumes.remove(moved)
             target.volumes.append(moved)
+        if words[0] == "volume.vacuum":
+            wanted = int(words[1].partition("=")[2])
+            for server in self.all.values():
+                server.volumes = [
+                    replace(volume, size_bytes=8) if volume.empty and volume.id == wanted else volume
+                    for volume in server.volumes
+                ]
         if words[0] == "volume.deleteEmpty":
             assert "-apply" in words
             for server in self.all.values():
-                server.volumes = [volume for volume in server.volumes if not volume.empty]
+                server.volumes = [volume for volume in server.volumes if not volume.cleared]
         if words[0] == "volumeServer.leave":
             self.known.discard(name_of(options["-node"]))
         return ""
@@ -101,7 +109,8 @@ class Storage(WeedShell):
             one = self.all[name]
             lines.append(f"DataNode {one.address} hdd(volume:{len(one.volumes)}/{one.slots} active:0)")
             lines += [
-                f"volume Id:{v.id}, Size:{v.size_bytes}, ReplicaPlacement:{v.replication}, Collection:"
+                f"volume Id:{v.id}, Size:{v.size_bytes}, ReplicaPlacement:{v.replication}, Collection:, "
+                f"FileCount:6, DeleteCount:{6 if v.empty else 2}, DeletedByteCount:0"
                 for v in one.volumes
             ]
         return "\n".join(lines) + "\n"
@@ -139,7 +148,8 @@ def api(storage: Storage) -> Cluster:
 
 def leave(api: Cluster, storage: Storage, *, lost: Sequence[str] = (), wanted: str = "001") -> int:
     sets = find(api, NAMESPACE, set(NAMES[:2]))
-    departure = Departure(api=api, shell=storage, say=lambda _: None, replication=wanted, lost=lost)
+    quiet = {"say": lambda _: None, "sleep": lambda _: storage.done.append("wait")}
+    departure = Departure(api=api, shell=storage, replication=wanted, lost=lost, **quiet)
     moved = departure.empty(sets.leaving)
     assert find(api, NAMESPACE, set(NAMES[:2])).leaving == {}
     return moved
@@ -173,6 +183,8 @@ def test_volumes_whose_files_were_all_deleted_make_room(api: Cluster, storage: S
     assert storage.numbers("volume-one") == [1]
     assert leave(api, storage, wanted="000") == 2
     assert sorted(storage.numbers(name) for name in NAMES) == [[], [2], [3]]
+    cleared = storage.done.index("volume.vacuum")
+    assert storage.done[cleared + 1 :][:4] == ["unlock", "wait", "lock", "volume.deleteEmpty"]
 
 
 def test_empty_volumes_stay_where_all_others_fit(api: Cluster, storage: Storage) -> None:
