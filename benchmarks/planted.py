@@ -31,6 +31,7 @@ from data_miner.detect.suppress import intersection_over_union
 from data_miner.models import siglip, zero_shot
 from data_miner.models.provider import Matcher, Vectors
 from data_miner.queue.records import FoundBox
+from data_miner.threads import Threads
 from data_miner.workers.detect import FLOOR, certain, found_boxes, look_at
 from lab.training.scenes import Scene
 from tests.models.truth import CHECKOUT, Tally, held_out, match, total
@@ -163,7 +164,7 @@ class Looks:
 def looks(matcher: Matcher, pictures: Sequence[Scene] | Sequence[Planted]) -> Looks:
     """Look at pictures as the stages do: saved as frames are, embeddings kept with half the digits."""
     images = [saved_again(90)(picture.image) for picture in pictures]
-    vectors = np.concatenate([matcher.embed_images([image]) for image in images])
+    vectors = np.concatenate([matcher.embed([matcher.prepare(image)]) for image in images])
     return Looks(
         vectors=vectors.astype(np.float16).astype(np.float32),
         hashes=[perceptual_hash(image) for image in images],
@@ -184,7 +185,8 @@ def objects(scenes: Sequence[Scene], config: dict[str, Any], reasons: list[str])
     for scene in scenes:
         if not scene.boxed:
             continue
-        (raw,) = look_at(detector, [scene.image], params, floor=FLOOR)
+        with Threads() as threads:
+            (raw,) = look_at(detector, [scene.image], params, floor=FLOOR, threads=threads)
         every = found_boxes(raw)
         sure = certain(every, params)
         for prompt, tallied in counts.items():

@@ -6,6 +6,7 @@
 ``SiteBlockedError``  the site refuses us as a whole: the item waits, no attempt is burnt
 ``PermanentError``    the item can never succeed: dead letter with the message kept
 ``NotReadyError``     what the worker itself needs is away: the item goes back, no attempt is burnt
+``BrokenProcessError``  as ``RetryableError``, and the process ends, so that another takes its place
 """
 
 from __future__ import annotations
@@ -67,3 +68,7 @@ class PermanentError(MinerError):
 
 class NotReadyError(MinerError):
     """What the worker needs is away, whichever item wants it: the shared directory, or a model."""
+
+
+class BrokenProcessError(RetryableError):
+    """Nothing can be worked on in this process any more, as after an error of a GPU: it has to end."""

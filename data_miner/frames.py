@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from PIL import Image
@@ -50,23 +48,3 @@ def read_frame(path: Path, *, side: int | None = None) -> Image.Image:
         if getattr(error, "errno", None) is not None:
             raise
         raise RetryableError(f"{path}: damaged: {error}") from error
-
-
-def frame_batches(
-    directory: Path, times_ms: Sequence[int], *, size: int, side: int | None = None
-) -> Iterator[list[Image.Image]]:
-    """Yield frames in batches; while one is worked on, a thread reads the next."""
-    batches = [times_ms[start : start + size] for start in range(0, len(times_ms), size)]
-
-    def read(batch: Sequence[int]) -> list[Image.Image]:
-        return [read_frame(frame_path(directory, time_ms), side=side) for time_ms in batch]
-
-    if not batches:
-        return
-    with ThreadPoolExecutor(1, "frames") as pool:
-        upcoming = pool.submit(read, batches[0])
-        for batch in [*batches[1:], None]:
-            images = upcoming.result()
-            if batch is not None:
-                upcoming = pool.submit(read, batch)
-            yield images

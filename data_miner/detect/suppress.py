@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from data_miner.models.provider import Vectors
 
@@ -29,14 +28,14 @@ def suppress(xyxy: Vectors, scores: Vectors, labels: Sequence[str], *, max_iou: 
         max_iou: boxes that overlap more are the same object.
     """
     names = np.array(labels)
-    # Ties go to the earlier row, so that equal input gives equal output.
-    order: NDArray[np.intp] = np.argsort(-scores, kind="stable")
+    clashes = (intersection_over_union(xyxy, xyxy) > max_iou) & (names[:, None] == names[None, :])
+    out = np.zeros(len(scores), np.bool_)
     kept: list[int] = []
-    while len(order):
-        best, rest = int(order[0]), order[1:]
-        kept.append(best)
-        overlap = intersection_over_union(xyxy[best : best + 1], xyxy[rest])[0]
-        order = rest[(overlap <= max_iou) | (names[rest] != names[best])]
+    # Ties go to the earlier row, so that equal input gives equal output.
+    for row in np.argsort(-scores, kind="stable").tolist():
+        if not out[row]:
+            kept.append(row)
+            out |= clashes[row]
     return kept
 
 

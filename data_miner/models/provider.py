@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +35,16 @@ class Boxes:
 class Matcher(Protocol):
     """Compares pictures with texts."""
 
-    def embed_images(self, images: Sequence[Image.Image]) -> Vectors:
-        """Return unit vectors, shape (images, dimensions)."""
+    def prepare(self, image: Image.Image) -> Any:
+        """Return what ``embed`` takes of a picture; several threads may ask at once."""
+
+    def embed(self, prepared: Sequence[Any]) -> Vectors:
+        """Return unit vectors of pictures, shape (pictures, dimensions).
+
+        Raises:
+            NotReadyError: there is no memory for it now.
+            BrokenProcessError: the GPU failed.
+        """
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
         """Return unit vectors, shape (texts, dimensions)."""
@@ -48,10 +56,16 @@ class Matcher(Protocol):
 class Detector(Protocol):
     """Finds what texts name in pictures."""
 
-    def detect(
-        self, images: Sequence[Image.Image], prompts: Sequence[str], *, floor: float, text_threshold: float
-    ) -> list[Boxes]:
-        """Return of each picture every box whose score is at least ``floor``, overlapping ones included."""
+    def prepare(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> Any:
+        """Return what ``detect`` takes of pictures; several threads may ask at once."""
+
+    def detect(self, prepared: Any, *, floor: float, text_threshold: float) -> list[Boxes]:
+        """Return of each picture every box whose score is at least ``floor``, overlapping ones included.
+
+        Raises:
+            NotReadyError: there is no memory for it now.
+            BrokenProcessError: the GPU failed.
+        """
 
 
 class Models(Protocol):

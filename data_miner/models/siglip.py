@@ -13,7 +13,7 @@ from PIL import Image
 from transformers import AutoConfig, AutoModel, GemmaTokenizerFast, SiglipImageProcessorPil, SiglipTokenizer
 
 from data_miner.models.provider import Vectors
-from data_miner.models.runtime import choose, hush, precision
+from data_miner.models.runtime import choose, gpu_errors, hush, in_parts, precision
 from data_miner.models.source import ModelMissingError, find_model, nobody
 
 #: the length that both generations were trained with; other padding gives other scores
@@ -38,12 +38,25 @@ class SiglipMatcher:
         self.scale = float(model.logit_scale.detach().float().exp())
         self.bias = float(model.logit_bias.detach().float())
 
-    def embed_images(self, images: Sequence[Image.Image]) -> Vectors:
-        """Return unit vectors, shape (images, dimensions)."""
-        pixels = self.image_processor(images=list(images), return_tensors="pt")["pixel_values"]
+    def prepare(self, image: Image.Image) -> torch.Tensor:
+        """Return a picture's pixels, shape (channels, height, width)."""
+        pixels: torch.Tensor = self.image_processor(images=[image], return_tensors="pt")["pixel_values"][0]
+        return pixels
+
+    def embed(self, prepared: Sequence[torch.Tensor]) -> Vectors:
+        """Return unit vectors of pictures, shape (pictures, dimensions).
+
+        Raises:
+            GpuFullError, BrokenProcessError: the GPU can't do it.
+        """
+        rows: list[Vectors] = in_parts(self._embed, prepared)
+        return np.stack(rows)
+
+    def _embed(self, prepared: Sequence[torch.Tensor]) -> list[Vectors]:
         with torch.inference_mode():
-            pixels = pixels.to(self.model.device, self.model.dtype)
-            return _unit(self.model.get_image_features(pixel_values=pixels))
+            # Made half as precise there, not here: the processor takes longer for it.
+            pixels = torch.stack(list(prepared)).to(self.model.device).to(self.model.dtype)
+            return list(_unit(self.model.get_image_features(pixel_values=pixels)))
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
         """Return unit vectors, shape (texts, dimensions). The models know lower case only."""
@@ -54,7 +67,7 @@ class SiglipMatcher:
             truncation=True,
             return_tensors="pt",
         )["input_ids"]
-        with torch.inference_mode():
+        with torch.inference_mode(), gpu_errors():
             return _unit(self.model.get_text_features(input_ids=tokens.to(self.model.device)))
 
     def probabilities(self, images: Vectors, texts: Vectors) -> Vectors:
@@ -78,11 +91,13 @@ def load(name: str, models_dir: Path, device: str, moved: Callable[[], None] = n
             " of pictures, such as google/siglip2-base-patch16-224"
         )
     chosen = choose(device)
-    model = AutoModel.from_pretrained(directory, local_files_only=True, dtype=precision(chosen))
+    with gpu_errors():
+        model = AutoModel.from_pretrained(directory, local_files_only=True, dtype=precision(chosen))
+        model = model.eval().to(chosen)
     # One by one: the class that finds them by itself fails for SigLIP 2.
     # With Pillow, which is everywhere, so that a picture gives the same pixels on every machine.
     image_processor = SiglipImageProcessorPil.from_pretrained(directory, local_files_only=True)
-    return SiglipMatcher(model.eval().to(chosen), image_processor, _tokenizer(directory))
+    return SiglipMatcher(model, image_processor, _tokenizer(directory))
 
 
 def _tokenizer(directory: Path) -> Any:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,17 @@ from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 
 from data_miner.models.phrases import best_prompt
 from data_miner.models.provider import Boxes
-from data_miner.models.runtime import choose, hush, precision
+from data_miner.models.runtime import choose, gpu_errors, hush, in_parts, precision
 from data_miner.models.source import ModelMissingError, find_model, nobody
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """Pictures, and what a model takes of them."""
+
+    images: Sequence[Image.Image]
+    prompts: Sequence[str]
+    inputs: Any
 
 
 class ZeroShotDetector:
@@ -29,30 +40,50 @@ class ZeroShotDetector:
     def __init__(self, model: Any, processor: Any) -> None:
         self.model = model
         self.processor = processor
+        #: tokenizers are no good in two threads at once
+        self._processors = [copy.deepcopy(processor)]
         self._options = inspect.signature(processor.post_process_grounded_object_detection).parameters
 
-    def detect(
-        self, images: Sequence[Image.Image], prompts: Sequence[str], *, floor: float, text_threshold: float
-    ) -> list[Boxes]:
-        """Return of each picture every box whose score is at least ``floor``, overlapping ones included."""
-        texts = [[prompt.lower() for prompt in prompts]] * len(images)
-        inputs = self.processor(text=texts, images=list(images), return_tensors="pt")
-        sizes = [(image.height, image.width) for image in images]
+    def prepare(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> Prepared:
+        """Return what ``detect`` takes of pictures."""
+        processor = self._processors.pop() if self._processors else copy.deepcopy(self.processor)
+        try:
+            inputs = processor(text=_texts(prompts, images), images=list(images), return_tensors="pt")
+        finally:
+            self._processors.append(processor)
+        return Prepared(images=images, prompts=prompts, inputs=inputs)
+
+    def detect(self, prepared: Prepared, *, floor: float, text_threshold: float) -> list[Boxes]:
+        """Return of each picture every box whose score is at least ``floor``, overlapping ones included.
+
+        Raises:
+            GpuFullError, BrokenProcessError: the GPU can't do it.
+        """
+
+        def look(images: Sequence[Image.Image]) -> list[Boxes]:
+            whole = images is prepared.images
+            part = prepared if whole else self.prepare(images, prepared.prompts)
+            return self._look(part, floor=floor, text_threshold=text_threshold)
+
+        return in_parts(look, prepared.images)
+
+    def _look(self, prepared: Prepared, *, floor: float, text_threshold: float) -> list[Boxes]:
+        sizes = [(image.height, image.width) for image in prepared.images]
         # Models differ in what they want to know; those that find phrases in the text want its tokens.
         options = {
-            "input_ids": inputs["input_ids"],
+            "input_ids": prepared.inputs["input_ids"],
             "text_threshold": text_threshold,
-            "text_labels": texts,
+            "text_labels": _texts(prepared.prompts, prepared.images),
         }
         with torch.inference_mode():
-            outputs = self.model(**_placed(inputs, self.model))
+            outputs = self.model(**_placed(prepared.inputs, self.model))
             found = self.processor.post_process_grounded_object_detection(
                 outputs,
                 threshold=floor,
                 target_sizes=sizes,
                 **{name: value for name, value in options.items() if name in self._options},
             )
-        return [_boxes(result, prompts, size) for result, size in zip(found, sizes, strict=True)]
+        return [_boxes(result, prepared.prompts, size) for result, size in zip(found, sizes, strict=True)]
 
 
 def load(name: str, models_dir: Path, device: str, moved: Callable[[], None] = nobody) -> ZeroShotDetector:
@@ -65,21 +96,28 @@ def load(name: str, models_dir: Path, device: str, moved: Callable[[], None] = n
     directory = find_model(name, models_dir, moved)
     chosen = choose(device)
     try:
-        model = AutoModelForZeroShotObjectDetection.from_pretrained(
-            directory, local_files_only=True, dtype=precision(chosen)
-        )
+        with gpu_errors():
+            model = AutoModelForZeroShotObjectDetection.from_pretrained(
+                directory, local_files_only=True, dtype=precision(chosen)
+            )
+            model = model.eval().to(chosen)
     except ValueError as error:
         raise ModelMissingError(
             f"model {name} is no zero-shot object detector; use one such as IDEA-Research/grounding-dino-tiny"
         ) from error
     processor = AutoProcessor.from_pretrained(directory, local_files_only=True)
-    return ZeroShotDetector(model.eval().to(chosen), processor)
+    return ZeroShotDetector(model, processor)
+
+
+def _texts(prompts: Sequence[str], images: Sequence[Image.Image]) -> list[list[str]]:
+    return [[prompt.lower() for prompt in prompts]] * len(images)
 
 
 def _placed(inputs: Any, model: Any) -> dict[str, Any]:
+    placed = {name: value.to(model.device) for name, value in inputs.items()}
+    # Made half as precise there, not here: the processor takes longer for it.
     return {
-        name: value.to(model.device, model.dtype) if value.is_floating_point() else value.to(model.device)
-        for name, value in inputs.items()
+        name: value.to(model.dtype) if value.is_floating_point() else value for name, value in placed.items()
     }
 
 

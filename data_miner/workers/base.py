@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,7 +19,7 @@ from data_miner.db.connect import Connection, DatabaseAwayError
 from data_miner.db.migrate import SchemaMissingError
 from data_miner.db.projects import project_config
 from data_miner.db.session import Session
-from data_miner.errors import MinerError, NotReadyError, SiteBlockedError
+from data_miner.errors import BrokenProcessError, MinerError, NotReadyError, SiteBlockedError
 from data_miner.queue import leases
 from data_miner.queue.items import Item, Outcome
 from data_miner.queue.records import StaleError
@@ -72,15 +73,15 @@ class Worker:
 
         Raises:
             SchemaError: the database's schema is newer than this program.
+            BrokenProcessError: a new process has to go on.
         """
         logger.info("Worker started", extra={"action": "worker_started", "node": self.process.node})
-        with self._heart, Surroundings(self.process):
+        with closing(self._session), self._heart, Surroundings(self.process):
             while not self.process.stop.is_set():
                 try:
                     self._turn()
                 except (DatabaseAwayError, NotReadyError, SchemaMissingError) as error:
                     self._wait(error)
-        self._session.close()
         logger.info("Worker stopped", extra={"action": "worker_stopped"})
 
     def _turn(self) -> None:
@@ -146,6 +147,7 @@ class Worker:
 
         Raises:
             DatabaseAwayError, NotReadyError: its surroundings did not let us work on the item.
+            BrokenProcessError: no item can be worked on any more.
         """
         started = time.monotonic()
         extra: dict[str, object] = {
@@ -166,8 +168,11 @@ class Worker:
             reason, delay_s = in_words(error), _TURNS * self.config.worker.pause_s
             self._settle(lambda connection: leases.release(connection, [item], reason, delay_s=delay_s))
             raise
-        except Exception as error:  # noqa: BLE001 - whatever a library raises must not end the worker
+        except Exception as error:
+            # Whatever a library raises must not end the worker.
             self._failed(item, error, extra)
+            if isinstance(error, BrokenProcessError):
+                raise
             return error.site if isinstance(error, SiteBlockedError) else None
         elapsed_s = round(time.monotonic() - started, 3)
         self._made.append(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -11,10 +13,11 @@ from PIL import Image
 from data_miner.config.model import AppConfig, DetectConfig, Stage
 from data_miner.detect.suppress import suppress
 from data_miner.detect.tiles import tiles
-from data_miner.frames import frame_batches
+from data_miner.frames import frame_path, read_frame
 from data_miner.models.provider import Boxes, Detector
 from data_miner.queue.items import NewItem, Outcome, params_hash
 from data_miner.queue.records import FoundBox, ObjectsFound
+from data_miner.threads import Threads, batches
 from data_miner.workers.job import Job
 
 #: boxes with lower scores are not kept, so that a lower threshold than this needs the model again
@@ -94,43 +97,66 @@ def _look(
     detector = job.models.detector(params.model)
     directory = job.store.frames_path(job.item.key, frames_hash)
     raw: dict[int, list[FoundBox]] = {}
-    upcoming = iter(times_ms)
-    for images in frame_batches(directory, times_ms, size=params.batch_size):
-        for boxes in look_at(detector, images, params, floor=floor):
-            raw[next(upcoming)] = found_boxes(boxes)
-        job.tick()
+    with Threads() as threads:
+        images = threads.ahead(lambda time_ms: read_frame(frame_path(directory, time_ms)), times_ms)
+        boxes = look_at(detector, images, params, floor=floor, threads=threads)
+        for time_ms, found in zip(times_ms, boxes, strict=True):
+            raw[time_ms] = found_boxes(found)
+            job.tick()
     return raw
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """A picture, or a tile of it."""
+
+    #: of the picture
+    number: int
+    #: of the pictures that are looked at together
+    group: int
+    #: of its upper left corner in the picture, in pixels
+    x: int
+    y: int
+    image: Image.Image
+
+
 def look_at(
-    detector: Detector, images: Sequence[Image.Image], params: DetectConfig, *, floor: float
-) -> list[Boxes]:
-    """Return the boxes in each picture, those of its tiles included."""
-    parts = [(number, (0, 0), image) for number, image in enumerate(images)]
-    if params.tile_side is not None:
-        parts += [
-            (number, tile[:2], image.crop(tile))
-            for number, image in enumerate(images)
-            for tile in tiles(image.width, image.height, side=params.tile_side, overlap=params.tile_overlap)
-        ]
-    found: list[list[Boxes]] = [[] for _ in images]
-    for start in range(0, len(parts), params.batch_size):
-        batch = parts[start : start + params.batch_size]
-        results = detector.detect(
-            [image for _, _, image in batch],
-            params.prompts,
-            floor=floor,
-            text_threshold=params.text_threshold,
-        )
-        for (number, (x, y), _), boxes in zip(batch, results, strict=True):
-            found[number].append(
-                Boxes(
-                    xyxy=boxes.xyxy + np.array([x, y, x, y], np.float32),
-                    scores=boxes.scores,
-                    labels=boxes.labels,
-                )
-            )
-    return [_joined(boxes) for boxes in found]
+    detector: Detector,
+    images: Iterable[Image.Image],
+    params: DetectConfig,
+    *,
+    floor: float,
+    threads: Threads,
+) -> Iterator[Boxes]:
+    """Yield the boxes in each picture, those of its tiles included."""
+
+    def prepare(parts: list[_Part]) -> tuple[list[_Part], Any]:
+        return parts, detector.prepare([part.image for part in parts], params.prompts)
+
+    group, found = 0, dict[int, list[Boxes]]()
+    for parts, prepared in threads.ahead(prepare, batches(_parts(images, params), params.batch_size)):
+        results = detector.detect(prepared, floor=floor, text_threshold=params.text_threshold)
+        for part, boxes in zip(parts, results, strict=True):
+            if part.group != group:
+                yield from map(_joined, found.values())
+                group, found = part.group, {}
+            corner = np.array([part.x, part.y, part.x, part.y], np.float32)
+            whole = Boxes(xyxy=boxes.xyxy + corner, scores=boxes.scores, labels=boxes.labels)
+            found.setdefault(part.number, []).append(whole)
+    yield from map(_joined, found.values())
+
+
+def _parts(images: Iterable[Image.Image], params: DetectConfig) -> Iterator[_Part]:
+    """Yield some pictures and then their tiles, as a batch is quickest if all of it has one size."""
+    for group, some in enumerate(batches(enumerate(images), params.batch_size)):
+        for number, image in some:
+            yield _Part(number=number, group=group, x=0, y=0, image=image)
+        if params.tile_side is not None:
+            for number, image in some:
+                for tile in tiles(
+                    image.width, image.height, side=params.tile_side, overlap=params.tile_overlap
+                ):
+                    yield _Part(number=number, group=group, x=tile[0], y=tile[1], image=image.crop(tile))
 
 
 def _joined(boxes: Sequence[Boxes]) -> Boxes:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from data_miner.errors import PermanentError
-from data_miner.frames import frame_batches, frame_times
+from data_miner.frames import frame_path, frame_times, read_frame
 from data_miner.models.provider import Vectors
 from data_miner.mount import naming
 from data_miner.queue.items import params_hash
 from data_miner.store import Store
+from data_miner.threads import Threads, batches
 from data_miner.workers.job import Job
 
 #: pictures are decoded at about twice the side that the models look at: no larger, for memory and time
@@ -50,10 +52,15 @@ def frame_embeddings(job: Job, video: str, frames_hash: str, model: str, *, batc
     if not times_ms:
         raise PermanentError(f"{directory}: holds no frames")
     matcher = job.models.matcher(model)
+
+    def prepare(time_ms: int) -> Any:
+        return matcher.prepare(read_frame(frame_path(directory, time_ms), side=_SIDE))
+
     rows = []
-    for images in frame_batches(directory, times_ms, size=batch_size, side=_SIDE):
-        rows.append(matcher.embed_images(images))
-        job.tick()
+    with Threads() as threads:
+        for prepared in batches(threads.ahead(prepare, times_ms), batch_size):
+            rows.append(matcher.embed(prepared))
+            job.tick()
     # float16 keeps three digits of a cosine, and is what the comparison of frames works with anyway.
     vectors = np.concatenate(rows).astype(np.float16)
     file = job.workspace() / "embeddings.npz"

@@ -33,6 +33,16 @@ def clips() -> Path:
     return Path(cache)
 
 
+@pytest.fixture(scope="session", params=["cpu", "cuda"])
+def device(request: pytest.FixtureRequest) -> str:
+    """Where models run: on the processor, and on a GPU where there is one."""
+    import torch  # noqa: PLC0415 - not everywhere
+
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("PyTorch sees no GPU here")
+    return str(request.param)
+
+
 @pytest.fixture(autouse=True)
 def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")

@@ -14,7 +14,7 @@ WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", "glass", "door", "ha
 
 
 @pytest.fixture(scope="module")
-def detector(tmp_path_factory: pytest.TempPathFactory) -> Detector:
+def detector(tmp_path_factory: pytest.TempPathFactory, device: str) -> Detector:
     import torch  # noqa: PLC0415 - not everywhere
     import transformers  # noqa: PLC0415
 
@@ -54,12 +54,12 @@ def detector(tmp_path_factory: pytest.TempPathFactory) -> Detector:
     directory: Path = tmp_path_factory.mktemp("models") / "dino"
     transformers.GroundingDinoForObjectDetection(config).eval().save_pretrained(directory)
     processor.save_pretrained(directory)
-    return zero_shot.load("dino", directory.parent, "cpu")
+    return zero_shot.load("dino", directory.parent, device)
 
 
 def test_its_phrases_become_the_prompts_that_were_asked(detector: Detector) -> None:
     pictures = [Image.new("RGB", (120, 80), colour) for colour in ("red", "navy")]
-    found = detector.detect(pictures, PROMPTS, floor=0.1, text_threshold=0.25)
+    found = detector.detect(detector.prepare(pictures, PROMPTS), floor=0.1, text_threshold=0.25)
     assert len(found) == 2
     for boxes in found:
         assert boxes.xyxy.shape == (len(boxes), 4)
@@ -71,6 +71,7 @@ def test_its_phrases_become_the_prompts_that_were_asked(detector: Detector) -> N
 
 
 def test_nothing_above_the_floor_is_no_box(detector: Detector) -> None:
-    (boxes,) = detector.detect([Image.new("RGB", (120, 80))], PROMPTS, floor=1.0, text_threshold=0.25)
+    prepared = detector.prepare([Image.new("RGB", (120, 80))], PROMPTS)
+    (boxes,) = detector.detect(prepared, floor=1.0, text_threshold=0.25)
     assert boxes.xyxy.shape == (0, 4)
     assert boxes.labels == []

@@ -31,9 +31,12 @@ class FakeMatcher:
     def __init__(self) -> None:
         self.images = 0
 
-    def embed_images(self, images: Sequence[Image.Image]) -> Vectors:
-        self.images += len(images)
-        return np.stack([_vector(_brightness(image)) for image in images])
+    def prepare(self, image: Image.Image) -> float:
+        return _brightness(image)
+
+    def embed(self, prepared: Sequence[float]) -> Vectors:
+        self.images += len(prepared)
+        return np.stack([_vector(brightness) for brightness in prepared])
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
         return np.stack([_vector({"dark": 0.0, "bright": 255.0}[text]) for text in texts])
@@ -48,11 +51,14 @@ class FakeDetector:
     def __init__(self) -> None:
         self.images = 0
 
+    def prepare(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> list[tuple[int, int, str]]:
+        return [(image.width, image.height, prompts[0]) for image in images]
+
     def detect(
-        self, images: Sequence[Image.Image], prompts: Sequence[str], *, floor: float, text_threshold: float
+        self, prepared: list[tuple[int, int, str]], *, floor: float, text_threshold: float
     ) -> list[Boxes]:
-        self.images += len(images)
-        return [self._boxes(image.width, image.height, prompts[0], floor) for image in images]
+        self.images += len(prepared)
+        return [self._boxes(width, height, label, floor) for width, height, label in prepared]
 
     def _boxes(self, width: int, height: int, label: str, floor: float) -> Boxes:
         middle = np.array([0.25, 0.25, 0.75, 0.75], np.float32)

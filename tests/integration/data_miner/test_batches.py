@@ -13,7 +13,7 @@ import pytest
 
 from data_miner.config import Stage
 from data_miner.db.connect import Connection
-from data_miner.errors import SiteBlockedError
+from data_miner.errors import BrokenProcessError, SiteBlockedError
 from data_miner.mount import StorageAwayError
 from data_miner.queue.items import NewItem, Outcome
 from data_miner.queue.leases import reap
@@ -192,6 +192,22 @@ def test_a_worker_that_is_asked_to_stop_acknowledges_what_it_made(db: Connection
 
     Worker(process, "test", [(Stage.DOWNLOAD, stop_at_second)]).run()
     assert states(db) == {"a0": "done", "a1": "done", "a2": "ready", "a3": "ready"}
+
+
+def test_a_process_that_is_broken_ends_and_burns_one_attempt(db: Connection, process: Process) -> None:
+    add_items(db, 4)
+
+    def break_at_second(job: Job) -> Outcome:
+        if job.item.key == "a1":
+            raise BrokenProcessError("the GPU failed")
+        return Outcome()
+
+    with pytest.raises(BrokenProcessError, match="the GPU failed"):
+        Worker(process, "test", [(Stage.DOWNLOAD, break_at_second)]).run()
+    assert states(db) == {"a0": "done", "a1": "ready", "a2": "ready", "a3": "ready"}
+    rows = db.execute("SELECT key, attempts, error FROM item WHERE state = 'ready'").fetchall()
+    assert {row["key"]: row["attempts"] for row in rows} == {"a1": 1, "a2": 0, "a3": 0}
+    assert {row["error"] for row in rows} == {"the GPU failed", None}
 
 
 def test_what_later_items_are_compared_with_is_acknowledged_first() -> None:
