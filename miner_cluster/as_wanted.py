@@ -34,8 +34,10 @@ ADDRESS = "k3s_address"
 KUBECONFIG = "/etc/rancher/k3s/k3s.yaml"
 FOR_SERVERS = "/var/lib/rancher/k3s/server/token"
 FOR_AGENTS = "/var/lib/rancher/k3s/server/node-token"
+#: all servers have it, and a new token leaves it as it is
+AUTHORITY = "/var/lib/rancher/k3s/server/tls/server-ca.crt"
 #: files of the first server from which others' are made; preflight tells their digests, keyed
-ORIGINALS = (KUBECONFIG, FOR_SERVERS, FOR_AGENTS)
+ORIGINALS = (KUBECONFIG, FOR_SERVERS, FOR_AGENTS, AUTHORITY)
 JOINED_WITH = "/etc/rancher/k3s/join-token"
 
 
@@ -163,7 +165,7 @@ def _expected(cluster: Cluster, name: str, wanted: str, originals: Mapping[str, 
     if name == cluster.servers[0]:
         expected["storage"] = wanted
     if cluster.api_vip and cluster.nodes[name].role == "server":
-        expected[ADDRESS] = following(wanted, originals.get(FOR_SERVERS, ""))
+        expected[ADDRESS] = following(wanted, originals.get(AUTHORITY, ""))
     return expected
 
 

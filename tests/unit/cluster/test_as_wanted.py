@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from miner_cluster import as_wanted
-from miner_cluster.as_wanted import FOR_AGENTS, FOR_SERVERS, JOINED_WITH, KUBECONFIG
+from miner_cluster.as_wanted import AUTHORITY, FOR_AGENTS, FOR_SERVERS, JOINED_WITH, KUBECONFIG
 from miner_cluster.cluster import CHECKOUT, Cluster, resolve_cluster
 from miner_cluster.config_file import load_cluster_file
 from module_utils.keyed import keyed
@@ -48,8 +48,13 @@ def told(cluster: Cluster, text: str) -> str:
 
 def digests(cluster: Cluster, **changes: str) -> dict[str, str]:
     """What the first server tells of its secrets."""
-    plain = {"kubeconfig": "k", "for_servers": "s", "for_agents": "t"} | changes
-    paths = {"kubeconfig": KUBECONFIG, "for_servers": FOR_SERVERS, "for_agents": FOR_AGENTS}
+    plain = {"kubeconfig": "k", "for_servers": "s", "for_agents": "t", "authority": "a"} | changes
+    paths = {
+        "kubeconfig": KUBECONFIG,
+        "for_servers": FOR_SERVERS,
+        "for_agents": FOR_AGENTS,
+        "authority": AUTHORITY,
+    }
     return {paths[name]: told(cluster, value) for name, value in plain.items()}
 
 
@@ -229,16 +234,21 @@ def test_without_access_everything_is_looked_at(cluster: Cluster) -> None:
     assert set(reasons(cluster, looks)) == set(looks)
 
 
-def test_a_new_token_counts_for_the_api_s_address(cluster: Cluster) -> None:
+def test_a_new_authority_counts_for_the_api_s_address_and_a_new_token_does_not(cluster: Cluster) -> None:
     looks, server = looks_of(cluster), cluster.servers[0]
     floating = cluster.model_copy(update={"api_vip": "192.0.2.9"})
     inputs = wanted(floating, server, looks)
     facts = looks[server]["facts"]
     facts["met"] = {role: {**state, "inputs": told(cluster, inputs)} for role, state in facts["met"].items()}
     keep_access(cluster, as_wanted.following(inputs, f"k {K3S}"))
-    for token, reason in (("s", ""), ("new", "what k3s_address follows from is another")):
-        state = {"inputs": told(cluster, as_wanted.following(inputs, token)), "secrets": {}}
-        facts["met"][as_wanted.ADDRESS] = state
+    state = {"inputs": told(cluster, as_wanted.following(inputs, "a")), "secrets": {}}
+    facts["met"][as_wanted.ADDRESS] = state
+    for changes, reason in (
+        ({}, ""),
+        ({"for_servers": "new"}, ""),
+        ({"authority": "new"}, "what k3s_address follows from is another"),
+    ):
+        facts["digests"] = digests(cluster, **changes)
         found = as_wanted.differs(floating, server, inputs, looks, k3s_path=K3S)
         assert found.startswith(reason)
         assert bool(found) == bool(reason)
