@@ -6,7 +6,7 @@
 ``SiteBlockedError``  the site refuses us as a whole: the item waits, no attempt is burnt
 ``PermanentError``    the item can never succeed: dead letter with the message kept
 ``NotReadyError``     what the worker itself needs is away: the item goes back, no attempt is burnt
-``BrokenProcessError``  as ``RetryableError``, and the process ends, so that another takes its place
+``BrokenProcessError``  the process ends, so that another takes its place; the item is tried again
 """
 
 from __future__ import annotations
@@ -70,5 +70,14 @@ class NotReadyError(MinerError):
     """What the worker needs is away, whichever item wants it: the shared directory, or a model."""
 
 
-class BrokenProcessError(RetryableError):
-    """Nothing can be worked on in this process any more, as after an error of a GPU: it has to end."""
+class BrokenProcessError(MinerError):
+    """Nothing can be worked on in this process any more, as after an error of a GPU.
+
+    Args:
+        message: says what happened.
+        by_item: whether the item may have brought it about, which is an attempt then.
+    """
+
+    def __init__(self, message: str, *, by_item: bool) -> None:
+        super().__init__(message)
+        self.by_item = by_item

@@ -14,9 +14,9 @@ from typing import Self, TypeVar
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 
-#: of the control group that a container sees as its own
+#: of the control group (version 2) that a container sees as its own
 CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
-#: more threads than this read no more pictures a second, as they wait for Python's lock
+#: with more, pictures come hardly faster: sixteen threads decode as many a second as eight
 _MOST = 8
 
 
@@ -44,17 +44,21 @@ class Threads:
         """Wait for what the threads are at, and leave the rest."""
         self._pool.shutdown(cancel_futures=True)
 
-    def ahead(self, function: Callable[[Given], Made], things: Iterable[Given]) -> Iterator[Made]:
+    def ahead(
+        self, function: Callable[[Given], Made], things: Iterable[Given], *, most: int | None = None
+    ) -> Iterator[Made]:
         """Yield what a function makes of things, in their order; the next few are made meanwhile.
 
         Args:
             function: is called in a thread.
             things: are asked for in the caller's thread, as they are needed.
+            most: of the next ones that are made at a time, where memory allows fewer than there are threads.
         """
+        most = self.count if most is None else min(most, self.count)
         coming: deque[Future[Made]] = deque()
         for thing in things:
             coming.append(self._pool.submit(function, thing))
-            if len(coming) > self.count:
+            if len(coming) > most:
                 yield coming.popleft().result()
         while coming:
             yield coming.popleft().result()

@@ -17,6 +17,8 @@ from data_miner.errors import MinerError
 
 MODULE = "data_miner.local.child"
 _MOST_STARTS = 5
+#: a child that lived longer than this counts as if it had started for the first time
+_LONG_S = 60.0
 #: after the workers' own grace
 _MORE_S = 10.0
 
@@ -30,11 +32,12 @@ class Child:
     environment: Mapping[str, str]
     log: Path
     starts: int = 0
+    started: float = 0.0
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def start(self) -> None:
         """Start it; it gets no signal from the terminal, so that we decide when it ends."""
-        self.starts += 1
+        self.starts, self.started = self.starts + 1, time.monotonic()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603 - the command is ours
                 self.command,
@@ -86,6 +89,8 @@ class Children:
         for child in self.children:
             code = child.process.poll() if child.process else None
             if code is not None:
+                if time.monotonic() - child.started > _LONG_S:
+                    child.starts = 0
                 if child.starts >= _MOST_STARTS:
                     reason = _last_line(child.log)
                     raise MinerError(

@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from data_miner.config import AppConfig
+from data_miner.errors import NotReadyError
 
 Vectors = NDArray[np.float32]
+Model = TypeVar("Model")
+
+
+class GpuFullError(NotReadyError):
+    """The memory of the GPU is taken; all pods of a machine share it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +48,19 @@ class Matcher(Protocol):
         """Return unit vectors of pictures, shape (pictures, dimensions).
 
         Raises:
-            NotReadyError: there is no memory for it now.
+            NotReadyError: others have the GPU's memory now.
+            RetryableError: the GPU's memory is too small for it.
             BrokenProcessError: the GPU failed.
         """
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
-        """Return unit vectors, shape (texts, dimensions)."""
+        """Return unit vectors, shape (texts, dimensions).
+
+        Raises:
+            NotReadyError: others have the GPU's memory now.
+            RetryableError: the GPU's memory is too small for it.
+            BrokenProcessError: the GPU failed.
+        """
 
     def probabilities(self, images: Vectors, texts: Vectors) -> Vectors:
         """Return how well each picture fits each text, 0 to 1 and each by itself, shape (images, texts)."""
@@ -63,7 +76,8 @@ class Detector(Protocol):
         """Return of each picture every box whose score is at least ``floor``, overlapping ones included.
 
         Raises:
-            NotReadyError: there is no memory for it now.
+            NotReadyError: others have the GPU's memory now.
+            RetryableError: the GPU's memory is too small for it.
             BrokenProcessError: the GPU failed.
         """
 
@@ -76,6 +90,7 @@ class Models(Protocol):
 
         Raises:
             NotReadyError: it can't be had now.
+            BrokenProcessError: the GPU failed.
         """
 
     def detector(self, name: str) -> Detector:
@@ -83,6 +98,7 @@ class Models(Protocol):
 
         Raises:
             NotReadyError: it can't be had now.
+            BrokenProcessError: the GPU failed.
         """
 
 
@@ -106,12 +122,13 @@ class LoadedModels:
 
         Raises:
             NotReadyError: it can't be had now.
+            BrokenProcessError: the GPU failed.
         """
         if self._matcher is None or self._matcher[0] != name:
             from data_miner.models import siglip  # noqa: PLC0415 - needs torch, which not every image has
 
             self._matcher = None
-            self._matcher = (name, siglip.load(name, self.directory, self.device, self._moved))
+            self._matcher = (name, self._loaded(siglip.load, name))
         return self._matcher[1]
 
     def detector(self, name: str) -> Detector:
@@ -119,10 +136,21 @@ class LoadedModels:
 
         Raises:
             NotReadyError: it can't be had now.
+            BrokenProcessError: the GPU failed.
         """
         if self._detector is None or self._detector[0] != name:
             from data_miner.models import zero_shot  # noqa: PLC0415 - needs torch, which not every image has
 
             self._detector = None
-            self._detector = (name, zero_shot.load(name, self.directory, self.device, self._moved))
+            self._detector = (name, self._loaded(zero_shot.load, name))
         return self._detector[1]
+
+    def _loaded(self, load: Callable[[str, Path, str, Callable[[], None]], Model], name: str) -> Model:
+        """Load a model; where the GPU has no place for it beside the other one, instead of that."""
+        try:
+            return load(name, self.directory, self.device, self._moved)
+        except GpuFullError:
+            if self._matcher is None and self._detector is None:
+                raise
+        self._matcher = self._detector = None
+        return load(name, self.directory, self.device, self._moved)

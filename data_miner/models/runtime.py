@@ -1,42 +1,37 @@
-"""How models run: on which processor, with which precision, within its memory, and without chatter."""
+"""How models run: on which processor, with which precision, and without chatter."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TypeVar
+from pathlib import Path
 
 import torch
 from transformers.utils import logging as transformers_logging
 
-from data_miner.errors import BrokenProcessError, NotReadyError
 from data_miner.models.source import ModelMissingError
 
 logger = logging.getLogger(__name__)
 
-#: what the driver and cuBLAS say where PyTorch's own allocator was not asked
-_NO_MEMORY = ("out of memory", "ALLOC_FAILED")
-
-Given = TypeVar("Given")
-Made = TypeVar("Made")
-
-
-class GpuFullError(NotReadyError):
-    """The memory of the GPU is taken; all pods of a machine share it."""
+#: of a container that was given GPUs
+_DEVICE = Path("/dev/nvidiactl")
 
 
 def choose(wanted: str) -> torch.device:
     """Return the device for ``auto``, ``cpu`` or ``cuda``.
 
     Raises:
-        ModelMissingError: a GPU is asked for and there is none.
+        ModelMissingError: a GPU is asked for, or given, and can't be used.
     """
     available = torch.cuda.is_available()
     if wanted == "cuda" and not available:
         raise ModelMissingError(
             "device: cuda, but PyTorch sees no GPU here; set device: auto, or run this worker on a GPU node"
+        )
+    if wanted == "auto" and not available and torch.version.cuda and _DEVICE.exists():
+        raise ModelMissingError(
+            f"this container was given a GPU ({_DEVICE}), and PyTorch can't use it; look at `nvidia-smi` on "
+            "the node and for NVRM and Xid in its `dmesg`, or set device: cpu"
         )
     gpu = available and wanted != "cpu"
     name = torch.cuda.get_device_name() if gpu else "cpu"
@@ -57,59 +52,3 @@ def hush() -> None:
 def precision(device: torch.device) -> torch.dtype:
     """Return the number format: half precision is several times faster on GPUs, and slower on most CPUs."""
     return torch.float16 if device.type == "cuda" else torch.float32
-
-
-@contextmanager
-def gpu_errors() -> Iterator[None]:
-    """Say of a GPU's errors what they mean for the item that is worked on.
-
-    Raises:
-        GpuFullError: its memory is taken.
-        BrokenProcessError: it failed; CUDA answers each further call of the process with the same error.
-    """
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise _full(error) from error
-    except RuntimeError as error:
-        # Older versions of PyTorch have no class of their own for these.
-        said = str(error)
-        if not said.startswith("CUDA error"):
-            raise
-        if any(word in said for word in _NO_MEMORY):
-            raise _full(error) from error
-        raise BrokenProcessError(
-            f"the GPU failed: {said.splitlines()[0]}; this worker starts anew. If that goes on, look for "
-            "NVRM and Xid in `dmesg` on its node"
-        ) from error
-
-
-def in_parts(look: Callable[[Sequence[Given]], list[Made]], batch: Sequence[Given]) -> list[Made]:
-    """Return what ``look`` makes of a batch, in halves of halves where the GPU's memory does not hold it.
-
-    Raises:
-        GpuFullError: it does not even hold one.
-        BrokenProcessError: the GPU failed.
-    """
-    try:
-        with gpu_errors():
-            return look(batch)
-    except GpuFullError:
-        if len(batch) == 1:
-            raise
-    # Outside of the handler: the error holds on to what was being computed.
-    torch.cuda.empty_cache()
-    middle = len(batch) // 2
-    logger.warning(
-        "Batch halved: the GPU's memory does not hold it",
-        extra={"action": "batch_halved", "pictures": len(batch)},
-    )
-    return [*in_parts(look, batch[:middle]), *in_parts(look, batch[middle:])]
-
-
-def _full(error: RuntimeError) -> GpuFullError:
-    reason = str(error).split(". If reserved", maxsplit=1)[0].splitlines()[0]
-    return GpuFullError(
-        f"the GPU's memory is full: {reason}; see `nvidia-smi` on the node for who has it; give that GPU "
-        "fewer workers, or take a smaller model"
-    )

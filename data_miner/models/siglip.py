@@ -12,8 +12,9 @@ import torch
 from PIL import Image
 from transformers import AutoConfig, AutoModel, GemmaTokenizerFast, SiglipImageProcessorPil, SiglipTokenizer
 
+from data_miner.models.gpu import Portions, on_gpu
 from data_miner.models.provider import Vectors
-from data_miner.models.runtime import choose, gpu_errors, hush, in_parts, precision
+from data_miner.models.runtime import choose, hush, precision
 from data_miner.models.source import ModelMissingError, find_model, nobody
 
 #: the length that both generations were trained with; other padding gives other scores
@@ -35,6 +36,7 @@ class SiglipMatcher:
         self.model = model
         self.image_processor = image_processor
         self.tokenizer = tokenizer
+        self._portions = Portions()
         self.scale = float(model.logit_scale.detach().float().exp())
         self.bias = float(model.logit_bias.detach().float())
 
@@ -47,9 +49,9 @@ class SiglipMatcher:
         """Return unit vectors of pictures, shape (pictures, dimensions).
 
         Raises:
-            GpuFullError, BrokenProcessError: the GPU can't do it.
+            GpuFullError, RetryableError, BrokenProcessError: the GPU can't do it.
         """
-        rows: list[Vectors] = in_parts(self._embed, prepared)
+        rows: list[Vectors] = self._portions(self._embed, prepared)
         return np.stack(rows)
 
     def _embed(self, prepared: Sequence[torch.Tensor]) -> list[Vectors]:
@@ -67,8 +69,12 @@ class SiglipMatcher:
             truncation=True,
             return_tensors="pt",
         )["input_ids"]
-        with torch.inference_mode(), gpu_errors():
-            return _unit(self.model.get_text_features(input_ids=tokens.to(self.model.device)))
+
+        def look() -> Vectors:
+            with torch.inference_mode():
+                return _unit(self.model.get_text_features(input_ids=tokens.to(self.model.device)))
+
+        return on_gpu(look, by_item=True)
 
     def probabilities(self, images: Vectors, texts: Vectors) -> Vectors:
         """Return the sigmoid scores, shape (images, texts); they do not add up to one."""
@@ -81,6 +87,7 @@ def load(name: str, models_dir: Path, device: str, moved: Callable[[], None] = n
 
     Raises:
         ModelMissingError: it can't be had, or is of another kind.
+        GpuFullError, BrokenProcessError: the GPU can't take it.
     """
     hush()
     directory = find_model(name, models_dir, moved)
@@ -90,10 +97,13 @@ def load(name: str, models_dir: Path, device: str, moved: Callable[[], None] = n
             f"model {name} is of the kind {kind}; filter and dedup take SigLIP and SigLIP 2 with a fixed size"
             " of pictures, such as google/siglip2-base-patch16-224"
         )
-    chosen = choose(device)
-    with gpu_errors():
+
+    def place() -> Any:
+        chosen = choose(device)
         model = AutoModel.from_pretrained(directory, local_files_only=True, dtype=precision(chosen))
-        model = model.eval().to(chosen)
+        return model.eval().to(chosen)
+
+    model = on_gpu(place, by_item=False)
     # One by one: the class that finds them by itself fails for SigLIP 2.
     # With Pillow, which is everywhere, so that a picture gives the same pixels on every machine.
     image_processor = SiglipImageProcessorPil.from_pretrained(directory, local_files_only=True)

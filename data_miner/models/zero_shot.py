@@ -14,9 +14,10 @@ import torch
 from PIL import Image
 from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 
+from data_miner.models.gpu import Portions, on_gpu
 from data_miner.models.phrases import best_prompt
 from data_miner.models.provider import Boxes
-from data_miner.models.runtime import choose, gpu_errors, hush, in_parts, precision
+from data_miner.models.runtime import choose, hush, precision
 from data_miner.models.source import ModelMissingError, find_model, nobody
 
 
@@ -42,11 +43,15 @@ class ZeroShotDetector:
         self.processor = processor
         #: tokenizers are no good in two threads at once
         self._processors = [copy.deepcopy(processor)]
+        self._portions = Portions()
         self._options = inspect.signature(processor.post_process_grounded_object_detection).parameters
 
     def prepare(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> Prepared:
         """Return what ``detect`` takes of pictures."""
-        processor = self._processors.pop() if self._processors else copy.deepcopy(self.processor)
+        try:
+            processor = self._processors.pop()
+        except IndexError:
+            processor = copy.deepcopy(self.processor)
         try:
             inputs = processor(text=_texts(prompts, images), images=list(images), return_tensors="pt")
         finally:
@@ -57,7 +62,7 @@ class ZeroShotDetector:
         """Return of each picture every box whose score is at least ``floor``, overlapping ones included.
 
         Raises:
-            GpuFullError, BrokenProcessError: the GPU can't do it.
+            GpuFullError, RetryableError, BrokenProcessError: the GPU can't do it.
         """
 
         def look(images: Sequence[Image.Image]) -> list[Boxes]:
@@ -65,7 +70,7 @@ class ZeroShotDetector:
             part = prepared if whole else self.prepare(images, prepared.prompts)
             return self._look(part, floor=floor, text_threshold=text_threshold)
 
-        return in_parts(look, prepared.images)
+        return self._portions(look, prepared.images)
 
     def _look(self, prepared: Prepared, *, floor: float, text_threshold: float) -> list[Boxes]:
         sizes = [(image.height, image.width) for image in prepared.images]
@@ -91,16 +96,20 @@ def load(name: str, models_dir: Path, device: str, moved: Callable[[], None] = n
 
     Raises:
         ModelMissingError: it can't be had, or is of another kind.
+        GpuFullError, BrokenProcessError: the GPU can't take it.
     """
     hush()
     directory = find_model(name, models_dir, moved)
-    chosen = choose(device)
+
+    def place() -> Any:
+        chosen = choose(device)
+        model = AutoModelForZeroShotObjectDetection.from_pretrained(
+            directory, local_files_only=True, dtype=precision(chosen)
+        )
+        return model.eval().to(chosen)
+
     try:
-        with gpu_errors():
-            model = AutoModelForZeroShotObjectDetection.from_pretrained(
-                directory, local_files_only=True, dtype=precision(chosen)
-            )
-            model = model.eval().to(chosen)
+        model = on_gpu(place, by_item=False)
     except ValueError as error:
         raise ModelMissingError(
             f"model {name} is no zero-shot object detector; use one such as IDEA-Research/grounding-dino-tiny"
@@ -129,7 +138,9 @@ def _boxes(result: Any, prompts: Sequence[str], size: tuple[int, int]) -> Boxes:
     if labels is None:
         labels = [prompts[int(label)] for label in result["labels"]]
     matched = [best_prompt(str(label), prompts) for label in labels]
-    kept = [index for index, label in enumerate(matched) if label is not None]
+    # Half precision can overflow, and what is no number compares as nothing does.
+    usable = np.isfinite(xyxy).all(axis=1)
+    kept = [index for index, label in enumerate(matched) if label is not None and usable[index]]
     return Boxes(
         xyxy=np.clip(xyxy, 0, limits).astype(np.float32)[kept],
         scores=result["scores"].float().cpu().numpy().astype(np.float32)[kept],

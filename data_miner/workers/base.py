@@ -168,11 +168,15 @@ class Worker:
             reason, delay_s = in_words(error), _TURNS * self.config.worker.pause_s
             self._settle(lambda connection: leases.release(connection, [item], reason, delay_s=delay_s))
             raise
-        except Exception as error:
-            # Whatever a library raises must not end the worker.
+        except BrokenProcessError as error:
+            if error.by_item:
+                self._failed(item, error, extra)
+            else:
+                reason = in_words(error)
+                self._settle(lambda connection: leases.release(connection, [item], reason))
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a library raises must not end the worker
             self._failed(item, error, extra)
-            if isinstance(error, BrokenProcessError):
-                raise
             return error.site if isinstance(error, SiteBlockedError) else None
         elapsed_s = round(time.monotonic() - started, 3)
         self._made.append(

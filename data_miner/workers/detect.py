@@ -24,6 +24,8 @@ from data_miner.workers.job import Job
 FLOOR = 0.1
 #: of the raw boxes of a frame, as many as detectors usually give
 _MOST_BOXES = 300
+#: pictures and tiles made ready ahead of the model: each takes up to 20 MB as numbers
+_AHEAD = 64
 
 
 def item_for(config: AppConfig, sha256: str, frames_hash: str, times_ms: Sequence[int]) -> NewItem:
@@ -112,8 +114,8 @@ class _Part:
 
     #: of the picture
     number: int
-    #: of the pictures that are looked at together
-    group: int
+    #: how many there are of the picture
+    of: int
     #: of its upper left corner in the picture, in pixels
     x: int
     y: int
@@ -133,30 +135,39 @@ def look_at(
     def prepare(parts: list[_Part]) -> tuple[list[_Part], Any]:
         return parts, detector.prepare([part.image for part in parts], params.prompts)
 
-    group, found = 0, dict[int, list[Boxes]]()
-    for parts, prepared in threads.ahead(prepare, batches(_parts(images, params), params.batch_size)):
+    ahead = max(1, _AHEAD // params.batch_size)
+    number, found = 0, dict[int, list[Boxes]]()
+    wanted: dict[int, int] = {}
+    for parts, prepared in threads.ahead(
+        prepare, batches(_parts(images, params), params.batch_size), most=ahead
+    ):
         results = detector.detect(prepared, floor=floor, text_threshold=params.text_threshold)
         for part, boxes in zip(parts, results, strict=True):
-            if part.group != group:
-                yield from map(_joined, found.values())
-                group, found = part.group, {}
             corner = np.array([part.x, part.y, part.x, part.y], np.float32)
             whole = Boxes(xyxy=boxes.xyxy + corner, scores=boxes.scores, labels=boxes.labels)
             found.setdefault(part.number, []).append(whole)
-    yield from map(_joined, found.values())
+            wanted[part.number] = part.of
+        while number in found and len(found[number]) == wanted[number]:
+            yield _joined(found.pop(number))
+            number += 1
 
 
 def _parts(images: Iterable[Image.Image], params: DetectConfig) -> Iterator[_Part]:
     """Yield some pictures and then their tiles, as a batch is quickest if all of it has one size."""
-    for group, some in enumerate(batches(enumerate(images), params.batch_size)):
+    for some in batches(enumerate(images), params.batch_size):
+        cut = {number: _tiles(image, params) for number, image in some}
         for number, image in some:
-            yield _Part(number=number, group=group, x=0, y=0, image=image)
-        if params.tile_side is not None:
-            for number, image in some:
-                for tile in tiles(
-                    image.width, image.height, side=params.tile_side, overlap=params.tile_overlap
-                ):
-                    yield _Part(number=number, group=group, x=tile[0], y=tile[1], image=image.crop(tile))
+            yield _Part(number=number, of=1 + len(cut[number]), x=0, y=0, image=image)
+        for number, image in some:
+            for tile in cut[number]:
+                x, y = tile[:2]
+                yield _Part(number=number, of=1 + len(cut[number]), x=x, y=y, image=image.crop(tile))
+
+
+def _tiles(image: Image.Image, params: DetectConfig) -> list[tuple[int, int, int, int]]:
+    if params.tile_side is None:
+        return []
+    return tiles(image.width, image.height, side=params.tile_side, overlap=params.tile_overlap)
 
 
 def _joined(boxes: Sequence[Boxes]) -> Boxes:

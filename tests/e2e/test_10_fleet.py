@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.fleet import AGENTS, QUERIES, SERVERS, Fleet, describe_work, fleet, watched
+from tests.e2e.fleet import AGENTS, QUERIES, SERVERS, VIP, Fleet, describe_work, fleet, watched
 from tests.e2e.lab import Run, wait_for
 from tests.e2e.upgrades import break_k3s, closed, versions
 

@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data_miner.models.provider import Boxes
+from data_miner.threads import Threads
+
 MODELS = Path(__file__).resolve().parents[2] / "lab/models"
 
 #: asks a GPU for a place that its memory does not have, which ends CUDA in the process that does it
@@ -20,7 +23,7 @@ from pathlib import Path
 from PIL import Image
 from data_miner.errors import BrokenProcessError
 from data_miner.models import siglip
-from data_miner.models.runtime import gpu_errors
+from data_miner.models.gpu import on_gpu
 
 def broken(call):
     try:
@@ -31,8 +34,7 @@ def broken(call):
         raise SystemExit("no error")
 
 def fail():
-    with gpu_errors():
-        torch.zeros(3, device="cuda")[torch.tensor([7], device="cuda")].cpu()
+    on_gpu(lambda: torch.zeros(3, device="cuda")[torch.tensor([7], device="cuda")].cpu(), by_item=True)
 
 matcher = siglip.load("tiny-siglip", Path({str(MODELS)!r}), "cuda")
 broken(fail)
@@ -50,32 +52,38 @@ def pictures(count: int) -> list[Image.Image]:
 def test_a_batch_that_memory_does_not_hold_is_done_in_parts(held: int) -> None:
     import torch  # noqa: PLC0415 - not everywhere
 
-    from data_miner.models.runtime import in_parts  # noqa: PLC0415 - needs PyTorch
+    from data_miner.models.gpu import Portions  # noqa: PLC0415 - needs PyTorch
 
-    most = 0
+    looked: list[int] = []
 
     def look(batch: Sequence[int]) -> list[int]:
-        nonlocal most
+        looked.append(len(batch))
         if len(batch) > held:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB")
-        most = max(most, len(batch))
         return [-number for number in batch]
 
-    assert in_parts(look, range(8)) == [-number for number in range(8)]
-    assert most > held / 2
+    portions = Portions()
+    assert portions(look, range(8)) == [-number for number in range(8)]
+    assert max(size for size in looked if size <= held) > held / 2
+    looked.clear()
+    assert portions(look, range(8)) == [-number for number in range(8)]
+    assert max(looked) <= held
 
 
-def test_where_memory_does_not_hold_one_picture_no_attempt_is_burnt() -> None:
+def test_where_others_have_the_memory_no_attempt_is_burnt(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch  # noqa: PLC0415 - not everywhere
 
-    from data_miner.errors import NotReadyError  # noqa: PLC0415 - beside the next
-    from data_miner.models.runtime import in_parts  # noqa: PLC0415 - needs PyTorch
+    from data_miner.errors import NotReadyError, RetryableError  # noqa: PLC0415 - beside the next
+    from data_miner.models.gpu import Portions  # noqa: PLC0415 - needs PyTorch
 
     def look(_: Sequence[int]) -> list[int]:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB. GPU 0 has none")
 
-    with pytest.raises(NotReadyError, match=r"memory is full: CUDA out of memory.*nvidia-smi"):
-        in_parts(look, range(8))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (0, 100))
+    for reserved, expected in ((50, NotReadyError), (95, RetryableError)):
+        monkeypatch.setattr(torch.cuda, "memory_reserved", lambda reserved=reserved: reserved)
+        with pytest.raises(expected, match=r"memory is full: CUDA out of memory.*nvidia-smi"):
+            Portions()(look, range(8))
 
 
 @pytest.mark.parametrize(
@@ -83,16 +91,63 @@ def test_where_memory_does_not_hold_one_picture_no_attempt_is_burnt() -> None:
     [
         ("CUDA error: out of memory", "GpuFullError"),
         ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", "GpuFullError"),
+        ("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`", "GpuFullError"),
+        ("cuDNN error: CUDNN_STATUS_NOT_INITIALIZED", "GpuFullError"),
+        ("CUDA driver error: out of memory", "GpuFullError"),
         ("CUDA error: unspecified launch failure", "BrokenProcessError"),
+        ("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED", "BrokenProcessError"),
         ("The size of tensor a (3) must match the size of tensor b (4)", "RuntimeError"),
     ],
 )
 def test_what_a_gpu_says_is_told_apart(said: str, expected: str) -> None:
-    from data_miner.models.runtime import gpu_errors  # noqa: PLC0415 - needs PyTorch
+    from data_miner.models.gpu import on_gpu  # noqa: PLC0415 - needs PyTorch
 
-    with pytest.raises(Exception, match=said[:12]) as caught, gpu_errors():
+    def work() -> None:
         raise RuntimeError(said)
+
+    with pytest.raises(Exception, match=said[:10]) as caught:
+        on_gpu(work, by_item=True)
     assert type(caught.value).__name__ == expected
+
+
+def test_a_detector_looks_at_the_halves_of_what_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch  # noqa: PLC0415 - not everywhere
+
+    from data_miner.models import zero_shot  # noqa: PLC0415 - needs PyTorch
+
+    detector = zero_shot.load("tiny-owlvit", MODELS, "cpu")
+    prepared = detector.prepare(pictures(4), ["face"])
+    whole = detector.detect(prepared, floor=0, text_threshold=0)
+    look = detector._look
+
+    def look_at_one(prepared: zero_shot.Prepared, **options: float) -> list[Boxes]:
+        if len(prepared.images) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB")
+        return look(prepared, **options)
+
+    monkeypatch.setattr(detector, "_look", look_at_one)
+    for one, other in zip(whole, detector.detect(prepared, floor=0, text_threshold=0), strict=True):
+        np.testing.assert_allclose(one.scores, other.scores, atol=1e-5)
+        np.testing.assert_allclose(one.xyxy, other.xyxy, atol=1e-2)
+
+
+def test_several_threads_prepare_the_same_as_one() -> None:
+    import torch  # noqa: PLC0415 - not everywhere
+
+    from data_miner.models import siglip, zero_shot  # noqa: PLC0415 - needs PyTorch
+
+    detector, matcher = (
+        zero_shot.load("tiny-owlvit", MODELS, "cpu"),
+        siglip.load("tiny-siglip", MODELS, "cpu"),
+    )
+    many = pictures(200)
+    with Threads(8) as threads:
+        found = list(threads.ahead(lambda one: detector.prepare([one], ["face", "a red door"]), many))
+        pixels = list(threads.ahead(matcher.prepare, many))
+    for one, prepared, own in zip(many, found, pixels, strict=True):
+        alone = detector.prepare([one], ["face", "a red door"]).inputs
+        assert all(torch.equal(alone[name], prepared.inputs[name]) for name in alone)
+        assert torch.equal(matcher.prepare(one), own)
 
 
 @pytest.fixture
@@ -123,7 +178,7 @@ def test_a_full_gpu_gives_the_same_vectors_in_smaller_batches(
     matcher = siglip.load("tiny-siglip", MODELS, "cuda")
     many = [matcher.prepare(picture) for picture in pictures(512)]
     found = matcher.embed(many)
-    assert "Batch halved" in caplog.text
+    assert "does not hold a batch" in caplog.text
     few = np.concatenate([matcher.embed(many[start : start + 8]) for start in range(0, 512, 8)])
     np.testing.assert_allclose(found, few, atol=5e-3)
 

@@ -194,19 +194,22 @@ def test_a_worker_that_is_asked_to_stop_acknowledges_what_it_made(db: Connection
     assert states(db) == {"a0": "done", "a1": "done", "a2": "ready", "a3": "ready"}
 
 
-def test_a_process_that_is_broken_ends_and_burns_one_attempt(db: Connection, process: Process) -> None:
+@pytest.mark.parametrize("by_item", [True, False])
+def test_a_process_that_is_broken_ends_and_only_the_item_s_own_fault_is_an_attempt(
+    by_item: bool, db: Connection, process: Process
+) -> None:
     add_items(db, 4)
 
     def break_at_second(job: Job) -> Outcome:
         if job.item.key == "a1":
-            raise BrokenProcessError("the GPU failed")
+            raise BrokenProcessError("the GPU failed", by_item=by_item)
         return Outcome()
 
     with pytest.raises(BrokenProcessError, match="the GPU failed"):
         Worker(process, "test", [(Stage.DOWNLOAD, break_at_second)]).run()
     assert states(db) == {"a0": "done", "a1": "ready", "a2": "ready", "a3": "ready"}
     rows = db.execute("SELECT key, attempts, error FROM item WHERE state = 'ready'").fetchall()
-    assert {row["key"]: row["attempts"] for row in rows} == {"a1": 1, "a2": 0, "a3": 0}
+    assert {row["key"]: row["attempts"] for row in rows} == {"a1": int(by_item), "a2": 0, "a3": 0}
     assert {row["error"] for row in rows} == {"the GPU failed", None}
 
 

@@ -40,6 +40,31 @@ def test_no_more_is_asked_for_than_is_worked_on() -> None:
         assert len(asked) == 5 + 2
 
 
+def test_fewer_are_made_ahead_where_memory_is_short() -> None:
+    asked: list[int] = []
+    with Threads(4) as threads:
+        next(threads.ahead(asked.append, iter(range(100)), most=1))
+        assert len(asked) <= 2
+
+
+def test_what_nobody_waits_for_any_more_is_left() -> None:
+    began = []
+    go_on = threading.Event()
+
+    def work(number: int) -> int:
+        began.append(number)
+        if number:
+            go_on.wait(10)
+        return number
+
+    with pytest.raises(KeyError), Threads(2) as threads:  # noqa: PT012 - the consumer is what raises
+        for _ in threads.ahead(work, range(100)):
+            threading.Timer(0.2, go_on.set).start()
+            raise KeyError
+    assert len(began) <= 3
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]
+
+
 def test_an_error_comes_where_its_result_would_have_come() -> None:
     with Threads(2) as threads:
         made = threads.ahead(lambda thing: 1 // thing, [1, 1, 0, 1, 1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from hypothesis import given, settings
@@ -68,3 +68,18 @@ def test_each_picture_gets_its_own_boxes_and_those_of_its_tiles(
         assert [tuple(map(int, box)) for box in boxes.xyxy] == parts
         assert set(boxes.labels) == {f"door {number}"}
     assert all(size == batch_size for size in detector.batches[:-1])
+
+
+def test_boxes_of_the_first_pictures_do_not_wait_for_the_last() -> None:
+    detector, asked = WholePictures(), 0
+
+    def images() -> Iterator[Image.Image]:
+        nonlocal asked
+        for _ in range(100):
+            asked += 1
+            yield Image.new("L", (100, 100))
+
+    with Threads(2) as threads:
+        next(look_at(detector, images(), detect_config(4, 64), floor=0.1, threads=threads))
+    assert asked <= 4
+    assert sum(detector.batches) <= 2 * 4
