@@ -7,7 +7,7 @@ the next. Writers go on meanwhile: what they put on a server that is being empti
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from miner_cluster.kube.api import NOT_FOUND, Api, ApiError, KubeError, Object
@@ -19,6 +19,7 @@ from miner_cluster.pods import COMPONENT_LABEL
 from miner_cluster.seaweedfs.shell import WeedShell
 from miner_cluster.seaweedfs.topology import (
     MB,
+    Move,
     Server,
     Volume,
     differing,
@@ -42,6 +43,8 @@ _QUIET_S = 60.0
 _KNOWN_TO_MASTER_S = 10.0
 #: the share of deleted files above which a volume is written anew: whatever there is
 _ANY = 0.0001
+#: what a server says that takes no volume, and until it may: it looks at its disk once a minute
+_NO_SPACE, _FULL_S = "no space left", 20.0
 #: marks a server that will never answer again; others are marked with the container that was emptied
 _GIVEN_UP = "lost"
 _REPLICATION = "-defaultReplication="
@@ -152,7 +155,7 @@ class Departure:
             KubeError: it does not fit, a server does not answer, or SeaweedFS refuses.
         """
         answering = self._servers(leaving)
-        moved = 0
+        moved, refused = 0, ""
         for number_of_pass in range(PASSES):
             servers = self.shell.servers()
             gone = self._addresses(servers, leaving)
@@ -170,17 +173,12 @@ class Departure:
                 found = plan_moves(servers.values(), self._addresses(servers, leaving))
             if found.stuck:
                 raise KubeError(_refused(no_room(servers.values(), gone, found), moved))
-            for number, move in enumerate(found.moves, 1):
-                size_mb = move.volume.size_bytes / MB
-                self.say(
-                    f"  {number} of {len(found.moves)}: volume {move.volume.id} ({size_mb:.0f} MB) from "
-                    f"{name_of(move.source)} to {name_of(move.target)}"
-                )
-                self.shell.locked(
-                    f"volume.move -source {move.source} -target {move.target} -volumeId {move.volume.id}",
-                    work_s=_MOVE_S + size_mb / _MB_PER_S,
-                )
-                moved += 1
+            done, refused = self._move(found.moves)
+            moved += done
+            if refused:
+                self.say(f"  {refused}; again in {_FULL_S:.0f} s")
+                self.sleep(_FULL_S)
+                continue
             looked_at = {
                 name: _container(self.api, self._pod(name)) for name in leaving if name not in self.lost
             }
@@ -188,6 +186,8 @@ class Departure:
             if not left:
                 break
         else:
+            if refused:
+                raise KubeError(f"{refused}, {moved} volumes moved; make room there and run this again")
             raise KubeError(
                 f"{', '.join(left)} was filled as fast as it was emptied, {moved} volumes moved; pause the "
                 "writers (data-miner pause) and run this again"
@@ -195,6 +195,27 @@ class Departure:
         for name, statefulset in leaving.items():
             self._annotate(statefulset, looked_at.get(name, _GIVEN_UP))
         return moved
+
+    def _move(self, moves: Sequence[Move]) -> tuple[int, str]:
+        """Move volumes until one finds no place; return how many were moved, and why not all."""
+        for number, move in enumerate(moves):
+            size_mb = move.volume.size_bytes / MB
+            target = name_of(move.target)
+            self.say(
+                f"  {number + 1} of {len(moves)}: volume {move.volume.id} ({size_mb:.0f} MB) from "
+                f"{name_of(move.source)} to {target}"
+            )
+            try:
+                self.shell.locked(
+                    f"volume.move -source {move.source} -target {move.target} -volumeId {move.volume.id}",
+                    work_s=_MOVE_S + size_mb / _MB_PER_S,
+                )
+            except KubeError as error:
+                # A writer may have taken the place, and a disk that was full counts as full for a while.
+                if _NO_SPACE not in str(error):
+                    raise
+                return number, f"{target} says that it has no space left for volume {move.volume.id}"
+        return len(moves), ""
 
     def reconfigure(self, volumes: int) -> None:
         """Give existing volumes the configured replication, and make or remove copies until they have it."""

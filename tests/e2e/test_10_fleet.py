@@ -73,22 +73,26 @@ def test_the_api_answers_at_its_address_while_its_server_restarts(
 
 
 def test_agents_find_the_address_again_after_two_servers_had_it(lab: Fleet) -> None:
+    def run(node: str, command: str) -> None:
+        done = lab.ssh(node, command)
+        assert done.returncode == 0, done.stderr
+
     first = lab.holder()
     other = next(server for server in SERVERS if server != first)
     config, restart = "/etc/keepalived/keepalived.conf", "systemctl restart keepalived"
-    lab.ssh(
+    run(
         other,
         f"cp -p {config} {config}.kept && sed -i 's/auth_pass .*/auth_pass other/' {config} && {restart}",
     )
     wait_for("two that have it", lambda: lab.has_vip(first) and lab.has_vip(other))
     # The last that took it has told all others that it has it.
     time.sleep(5)
-    lab.ssh(other, f"mv {config}.kept {config} && {restart}")
+    run(other, f"mv {config}.kept {config} && {restart}")
     wait_for("one that has it", lambda: lab.has_vip(first) != lab.has_vip(other))
     time.sleep(10)
     asks = f"ssl.get_server_certificate(('{lab.address(VIP)}', 6443), timeout=5)"
     for agent in AGENTS:
-        lab.ssh(agent, f'python3 -c "import ssl; [{asks} for _ in range(5)]"')
+        run(agent, f'python3 -c "import ssl; [{asks} for _ in range(5)]"')
     assert set(lab.play("site.yml").ok().changed.values()) == {0}
 
 

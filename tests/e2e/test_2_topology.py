@@ -125,6 +125,10 @@ def test_a_full_disk_of_one_machine_stops_no_writer(lab: Lab) -> None:
             writer=other,
             reader=server,
         )
+        # The mount of the full machine learns only by use that it has no room for what it notes.
+        lab.ssh(full, f"timeout 20 find {MOUNT} -name '*.jpg' >/dev/null; touch {MOUNT}/.full-by-a-test")
+    works = f"timeout 20 sh -c 'touch {MOUNT}/.full-by-a-test && rm {MOUNT}/.full-by-a-test && ls {MOUNT}'"
+    wait_for("the full machine's mount", lambda: lab.ssh(full, works).returncode == 0)
 
 
 @pytest.mark.soak

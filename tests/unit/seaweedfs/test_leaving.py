@@ -194,6 +194,32 @@ def test_empty_volumes_stay_where_all_others_fit(api: Cluster, storage: Storage)
     assert "volume.deleteEmpty" not in storage.done
 
 
+def test_a_place_that_somebody_took_is_looked_for_again(api: Cluster, storage: Storage) -> None:
+    def full() -> None:
+        raise KubeError("weed shell failed: copy volume 1: no space left for disk type hdd")
+
+    storage.put(1, "volume-three")
+    storage.before["volume.move"] = full
+    assert leave(api, storage) == 1
+    assert storage.numbers("volume-three") == []
+    assert storage.done.count("wait") == 1
+
+
+def test_a_disk_that_stays_full_is_named(api: Cluster, storage: Storage) -> None:
+    def full() -> None:
+        storage.before["volume.move"] = full
+        raise KubeError("weed shell failed: copy volume 1: no space left for disk type hdd")
+
+    storage.put(1, "volume-three")
+    storage.before["volume.move"] = full
+    with pytest.raises(
+        KubeError, match=r"volume-(one|two) says that it has no space left for volume 1, 0 vol"
+    ):
+        leave(api, storage)
+    assert storage.numbers("volume-three") == [1]
+    assert "volumeServer.leave" not in storage.done
+
+
 def test_what_is_written_meanwhile_moves_too(api: Cluster, storage: Storage) -> None:
     storage.put(1, "volume-three")
     storage.before["volume.move"] = lambda: storage.put(2, "volume-three")
