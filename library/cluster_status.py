@@ -39,6 +39,10 @@ options:
       at most 60 for a problem to pass.
     type: int
     default: 0
+  who:
+    description: Ask the first server whether a run changes the cluster now, and whose it is.
+    type: bool
+    default: false
 attributes:
   check_mode: {support: full}
 author: [data-miner]
@@ -96,6 +100,7 @@ from miner_cluster.report import (
     project_problems,
 )
 from miner_cluster.report_text import as_text
+from miner_cluster.run_lock.take import look as look_for_run
 from miner_cluster.storage_security import COMPONENTS, secret_name
 
 ARGUMENTS: dict[str, Any] = {
@@ -106,6 +111,7 @@ ARGUMENTS: dict[str, Any] = {
     "project": {"type": "str", "default": ""},
     "counts": {"type": "dict"},
     "wait_s": {"type": "int", "default": 0},
+    "who": {"type": "bool", "default": False},
 }
 
 #: seconds that a problem may take to pass, where waiting is asked for
@@ -156,6 +162,7 @@ def see(params: dict[str, Any]) -> Report:
         certificates_end=end,
         k3s_certificates_end=min(k3s_ends.values()).at if k3s_ends else None,
         last_backup=last_backup,
+        at_work=look_for_run(cluster) if params["who"] else "",
         drift=drifted,
         warnings=backup_warnings(last_backup, cluster.backup.daily_at, now),
         problems=problems,

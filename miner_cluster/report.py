@@ -48,6 +48,8 @@ class Report(TypedDict):
     cluster: str
     namespace: str
     k3s_version: str
+    #: who changes the cluster now, in words; empty where nobody does or that was not asked
+    at_work: str
     nodes: list[dict[str, Any]]
     workloads: list[dict[str, Any]]
     #: size and use of the shared storage; None where no machine that has it mounted could be asked
@@ -83,6 +85,7 @@ def build(
     certificates_end: datetime | None = None,
     k3s_certificates_end: datetime | None = None,
     last_backup: datetime | None = None,
+    at_work: str = "",
     drift: Sequence[str] = (),
     warnings: Sequence[str] = (),
     problems: Sequence[str] = (),
@@ -101,6 +104,7 @@ def build(
         certificates_end: when the first certificate of the storage ends.
         k3s_certificates_end: when the first certificate of k3s ends.
         last_backup: when the newest finished backup was begun.
+        at_work: who changes the cluster now.
         drift: where the cluster is not as it is rendered.
         warnings: what is well now and may not stay so.
         problems: what was found wrong while looking.
@@ -118,6 +122,7 @@ def build(
         cluster=cluster.name,
         namespace=cluster.namespace,
         k3s_version=cluster.k3s_version,
+        at_work=at_work,
         nodes=rows,
         workloads=[_workload(workload, labelled) for workload in workloads],
         shared=shared,

@@ -35,7 +35,10 @@ def as_text(report: Report) -> str:
         "k3s": report["k3s_certificates_end"],
     }
     parts = [
-        [f"cluster {report['cluster']}, k3s {report['k3s_version']}: {state}"],
+        [
+            f"cluster {report['cluster']}, k3s {report['k3s_version']}: {state}",
+            *([f"changing now: {report['at_work']}"] if report["at_work"] else []),
+        ],
         table(
             ("node", "role", "state", "pods", "data disk free", "stored", "shared storage"),
             _node_rows(report["nodes"]),

@@ -83,9 +83,12 @@ def main(name: str, holder_json: str, lease: str, wish: str) -> None:
         holder_json: who takes it.
         lease: how many seconds it is held after the last line of standard input.
         wish: to "ask" for it, to "break" it whoever has it, or "again" to have it from a session of the same
-            run, whose connection was lost and which doesn't know that yet.
+            run, whose connection was lost and which doesn't know that yet; or only to "look" who has it.
     """
     address, holder, found = f"\0{name}", json.loads(holder_json), None
+    if wish == "look":
+        say(ask(address, give_way=False) or {})
+        return
     with socket.socket(socket.AF_UNIX) as lock:
         for _ in range(TRIES):
             try:

@@ -16,7 +16,7 @@ from typing import Any
 from data_miner.errors import MinerError
 from miner_cluster.cluster import CHECKOUT, Cluster
 from miner_cluster.reach import unreachable
-from miner_cluster.run_lock.words import refusal
+from miner_cluster.run_lock.words import at_work, refusal
 from miner_cluster.ssh.login import login
 
 #: of the socket on the first server, the same whatever a controller calls the cluster
@@ -26,6 +26,8 @@ LEASE_S = 60.0
 BEAT_S = 10.0
 #: where the lock is waited for, how often it is asked for
 _PAUSE_S = 5.0
+#: within which the server says who has it
+_LOOK_S = 20.0
 
 
 class LockedError(MinerError):
@@ -62,7 +64,7 @@ def command(
     Args:
         reach: the command that runs a shell's command on the server; empty for this machine.
         holder: who takes it.
-        wish: "ask", "break" or "again", as the program has it.
+        wish: "ask", "break", "again" or "look", as the program has it.
         name: of the lock.
         lease_s: how long it is held when nothing is heard of the run.
     """
@@ -110,6 +112,31 @@ def take(cluster: Cluster, holder: Holder, *, break_lock: bool, wait_s: float = 
     if said["state"] == "held":
         raise LockedError(refusal(said["holder"], said["age_s"], now_s=time.time()))
     return str(said.get("reason", ""))
+
+
+def look(cluster: Cluster) -> str:
+    """Return in words who changes the cluster now; empty where nobody does, or the server can't be asked."""
+    server = cluster.servers[0]
+    if unreachable({server: (cluster.nodes[server].ip, cluster.ssh.port)}):
+        return ""
+    return look_by(login(cluster, server))
+
+
+def look_by(reach: list[str], *, name: str = NAME) -> str:
+    """Do the same by a command that reaches the server; see ``command``."""
+    nobody = Holder(run="", user="", host="", pid=0, playbook="")
+    try:
+        done = subprocess.run(  # noqa: S603 - our own program
+            command(reach, nobody, wish="look", name=name),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_LOOK_S,
+            check=True,
+        )
+        found = json.loads(done.stdout.splitlines()[-1])
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return ""
+    return at_work(found["holder"], found["age_s"], now_s=time.time()) if found else ""
 
 
 def start_keeper(

@@ -16,12 +16,19 @@ def refusal(holder: dict[str, Any], age_s: float, *, now_s: float) -> str:
             "Nothing was done. Another run has the lock of this cluster and does not say whose it is; wait a "
             "minute and try again, or take the lock from it: -e break_lock=true"
         )
+    return (
+        f"Nothing was done. {at_work(holder, age_s, now_s=now_s)}. Wait until it has ended. Where it hangs, "
+        f"end it there (kill {holder['pid']}), and the lock is free at once; or take the lock from it, which "
+        "ends it if its controller still reaches the first server: -e break_lock=true"
+    )
+
+
+def at_work(holder: dict[str, Any], age_s: float, *, now_s: float) -> str:
+    """Say who does what on the cluster, and since when."""
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now_s - age_s))
     return (
-        f"Nothing was done. {_who(holder)} runs {holder['playbook']} on this cluster since {since} "
-        f"({_duration(age_s)}, process {holder['pid']} there). Wait until it has ended. Where it hangs, end "
-        f"it there (kill {holder['pid']}), and the lock is free at once; or take the lock from it, which "
-        "ends it if its controller still reaches the first server: -e break_lock=true"
+        f"{_who(holder)} runs {holder['playbook']} on this cluster since {since} "
+        f"({_duration(age_s)}, process {holder['pid']} there)"
     )
 
 

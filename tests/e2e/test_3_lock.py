@@ -54,5 +54,8 @@ def test_a_run_that_was_killed_is_in_nobodys_way(lab: Lab) -> None:
 def test_the_lock_can_be_taken_from_a_run_that_hangs(lab: Lab) -> None:
     with at_work(lab) as first:
         os.kill(first.pid, signal.SIGSTOP)
+        status = " ".join(lab.play("playbooks/status.yml").output.split())
+        assert "changing now: " in status
+        assert f"process {first.pid} there" in status
         assert lab.play("site.yml").code != 0
         lab.play("site.yml", "-e", "break_lock=true").ok()

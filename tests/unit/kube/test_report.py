@@ -124,11 +124,13 @@ def test_a_cluster_that_works_is_shown_with_everything(cluster: Cluster) -> None
         looks=dict.fromkeys(cluster.nodes, look),
         projects={"demo": project(12, download=IDLE)},
         stand_ins=["the k3s program is a stand-in"],
+        at_work="me@there runs site.yml",
     )
     assert report["problems"] == []
     json.dumps(report)
     text = as_text(report)
-    assert text.startswith("cluster lab, k3s v1.31.0+k3s1: everything runs")
+    shown = "cluster lab, k3s v1.31.0+k3s1: everything runs\nchanging now: me@there runs site.yml\n"
+    assert text.startswith(shown)
     assert "lab-agent-1  agent   Ready     1  8.0 of 11.0 GiB  1.0 of 2.0 GiB  mounted" in text
     assert "shared storage: 3.0 of 6.0 GiB used (50 %), all copies counted" in text
     assert "data-miner/it  1/1    lab-agent-1" in text
@@ -279,7 +281,7 @@ def test_backups_that_may_not_be_looked_at_are_a_problem_and_the_rest_is_seen(
 
     monkeypatch.setattr(module, "latest", closed)
     asked = {"cluster": cluster.model_dump(mode="json"), "looks": {}, "stand_ins": [], "project": ""}
-    report = module.see(asked)
+    report = module.see(asked | {"who": False})
     assert f"{cluster.backup.dir}: Permission denied" in report["problems"][0]
     assert report["last_backup"] == ""
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from miner_cluster.run_lock.on_server import ask
-from miner_cluster.run_lock.take import Holder, command, start_keeper, this_run
+from miner_cluster.run_lock.take import Holder, command, look_by, start_keeper, this_run
 from miner_cluster.run_lock.words import refusal
 from tests.modules import load_module
 
@@ -87,6 +87,18 @@ def test_the_second_is_told_who_has_the_lock_and_since_when(name: str, run: Any)
     assert said["holder"]["pid"] == first.pid
     assert said["holder"]["playbook"] == "site.yml"
     assert 0 <= said["age_s"] < PATIENCE_S
+
+
+def test_whoever_only_looks_is_told_the_same_and_takes_nothing(name: str, run: Any) -> None:
+    first, second = run(), run()
+    assert look_by([], name=name) == ""
+    assert take(name, first) == {"state": "taken"}
+    said = look_by([], name=name)
+    assert "runs site.yml on this cluster since" in said
+    assert f"process {first.pid} there" in said
+    assert look_by(["false"], name=name) == ""
+    assert take(name, first) == {"state": "ours"}
+    assert take(name, second)["state"] == "held"
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
