@@ -52,6 +52,12 @@ forgotten:
   type: list
   elements: str
   returned: always
+leaving:
+  description: >-
+    Where servers share an address of the API's: those with a vote that are well and that the configuration
+    does not name any more, by name, with their own addresses.
+  type: dict
+  returned: always
 """
 
 from pathlib import Path
@@ -88,12 +94,29 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     api = _reach(cluster, kubeconfig, readyz)
     if api is None:
         away = [_NOBODY] if kubeconfig.exists() and params["forget"] and len(cluster.servers) > 1 else []
-        return {"changed": False, "hold": "", "forgotten": [], "warnings": away}
+        return {"changed": False, "hold": "", "forgotten": [], "leaving": {}, "warnings": away}
     wait_s = 0 if check else params["wait_s"]
     forgotten = _forget(api, set(params["forget"]), readyz, wait_s=wait_s, check=check)
     hold = _hold(api, params["server"], readyz, wait_s=wait_s)
     warnings = unknown(api, set(params["forget"]) - set(cluster.nodes) - set(forgotten))
-    return {"changed": bool(forgotten), "hold": hold, "forgotten": forgotten, "warnings": warnings}
+    return {
+        "changed": bool(forgotten),
+        "hold": hold,
+        "forgotten": forgotten,
+        "leaving": leaving(cluster, api, readyz) if cluster.api_vip else {},
+        "warnings": warnings,
+    }
+
+
+def leaving(cluster: Cluster, api: Api, readyz: servers.Ask) -> dict[str, str]:
+    """Return the servers that were taken out of the configuration and are well, with their addresses.
+
+    A machine that only has another name there stays.
+    """
+    nodes = [node for node in api.list("v1", "Node") if node["metadata"]["name"] not in cluster.nodes]
+    staying = {node.ip for node in cluster.nodes.values()}
+    found = [one for one in servers.members(nodes, readyz) if one.address not in staying]
+    return {one.name: one.address for one in found if not one.problem}
 
 
 def unknown(api: Api, names: set[str]) -> list[str]:

@@ -210,6 +210,19 @@ def test_lost_servers_are_given_up_and_others_are_not() -> None:
         give_up(api, {"s2"}, well, wait_s=5, check=False)
 
 
+def test_servers_that_leave_are_those_that_are_well_and_not_in_the_file() -> None:
+    cluster: Any = SimpleNamespace(
+        nodes={"s1": SimpleNamespace(ip="192.0.2.1"), "renamed": SimpleNamespace(ip="192.0.2.2")}
+    )
+    there = [server(name, ready=name != "s4") for name in ("s1", "s2", "s3", "s4", "s5")]
+    api = FakeApi(*there, obj("Node", "agent", None))
+
+    def readyz(host: str) -> str:
+        return "away" if host.endswith("5") else ""
+
+    assert library("kube_quorum").leaving(cluster, api, readyz) == {"s3": "192.0.2.3"}
+
+
 def test_a_lost_name_that_nobody_has_is_said() -> None:
     unknown = library("kube_quorum").unknown
     (said,) = unknown(FakeApi(server("s1"), server("s2")), {"s2", "tow"})
