@@ -54,8 +54,8 @@ forgotten:
   returned: always
 leaving:
   description: >-
-    Where servers share an address of the API's: those with a vote that are well and that the configuration
-    does not name any more, by name, with their own addresses.
+    Where servers share an address of the API's: those that are of its database and answer, and that the
+    configuration does not name any more, by name, with their own addresses.
   type: dict
   returned: always
 """
@@ -103,20 +103,21 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
         "changed": bool(forgotten),
         "hold": hold,
         "forgotten": forgotten,
-        "leaving": leaving(cluster, api, readyz) if cluster.api_vip else {},
+        # Where the address goes altogether, they keep it until the agents know another.
+        "leaving": leaving(cluster, api, readyz) if cluster.api_vip and not params["server"] else {},
         "warnings": warnings,
     }
 
 
 def leaving(cluster: Cluster, api: Api, readyz: servers.Ask) -> dict[str, str]:
-    """Return the servers that were taken out of the configuration and are well, with their addresses.
+    """Return the servers that were taken out of the configuration and answer, with their addresses.
 
     A machine that only has another name there stays.
     """
     nodes = [node for node in api.list("v1", "Node") if node["metadata"]["name"] not in cluster.nodes]
     staying = {node.ip for node in cluster.nodes.values()}
-    found = [one for one in servers.members(nodes, readyz) if one.address not in staying]
-    return {one.name: one.address for one in found if not one.problem}
+    found = {one.name: one.address for one in servers.members(nodes, lambda _: "")}
+    return {name: ip for name, ip in found.items() if ip not in staying and not readyz(ip)}
 
 
 def unknown(api: Api, names: set[str]) -> list[str]:

@@ -35,7 +35,7 @@ KUBECONFIG = "/etc/rancher/k3s/k3s.yaml"
 FOR_SERVERS = "/var/lib/rancher/k3s/server/token"
 FOR_AGENTS = "/var/lib/rancher/k3s/server/node-token"
 #: all servers have it, and a new token leaves it as it is
-AUTHORITY = "/var/lib/rancher/k3s/server/tls/server-ca.crt"
+AUTHORITY = "/var/lib/rancher/k3s/server/tls/server-ca.key"
 #: files of the first server from which others' are made; preflight tells their digests, keyed
 ORIGINALS = (KUBECONFIG, FOR_SERVERS, FOR_AGENTS, AUTHORITY)
 JOINED_WITH = "/etc/rancher/k3s/join-token"

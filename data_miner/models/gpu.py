@@ -16,10 +16,12 @@ logger = logging.getLogger(__name__)
 
 #: how errors begin that CUDA and its libraries raise through PyTorch
 _OF_A_GPU = ("CUDA error", "CUDA driver error", "cuDNN error")
-#: what they say of memory where PyTorch's own allocator was not asked, such as for a library's handle
-_NO_MEMORY = ("out of memory", "ALLOC", "NOT_INITIALIZED")
-#: the share of a GPU's memory from which on others that have it matter
-_MUCH = 0.1
+#: what they say of memory where PyTorch's own allocator was not asked
+_NO_MEMORY = ("out of memory", "ALLOC")
+#: what cuBLAS and cuDNN say of all that keeps them from starting; with less than this free it is memory
+_NOT_STARTED, _STARTS_WITH = "NOT_INITIALIZED", 1 << 30
+#: from which on others that have a GPU's memory matter: a share of it, and more than CUDA itself takes
+_MUCH, _OF_CUDA = 0.1, 1 << 30
 #: for how many seconds batches stay small after one was too big
 _SMALLER_S = 60.0
 
@@ -47,18 +49,40 @@ def on_gpu(work: Callable[[], Made], *, by_item: bool) -> Made:
         said = str(error)
         if not said.startswith(_OF_A_GPU):
             raise
-        if not any(word in said for word in _NO_MEMORY):
-            raise BrokenProcessError(
-                f"the GPU failed: {said.splitlines()[0]}; this worker starts anew. If that goes on, look for "
-                "NVRM and Xid in `dmesg` on its node",
-                by_item=by_item,
-            ) from error
+        if not _of_memory(said):
+            raise _broken(said, by_item=by_item) from error
     # Not in the handler: the error holds on to what was computed, and others may wait for its memory.
-    torch.cuda.empty_cache()
+    try:
+        torch.cuda.empty_cache()
+    except RuntimeError as error:
+        raise _broken(str(error), by_item=by_item) from error
     reason = said.split(". If reserved", maxsplit=1)[0].splitlines()[0]
     raise GpuFullError(
         f"the GPU's memory is full: {reason}; see `nvidia-smi` on the node for who has it; give that GPU "
         "fewer workers, or take a smaller model"
+    )
+
+
+def _of_memory(said: str) -> bool:
+    if any(word in said for word in _NO_MEMORY):
+        return True
+    return _NOT_STARTED in said and _memory()[0] < _STARTS_WITH
+
+
+def _memory() -> tuple[int, int]:
+    """Return the bytes of the GPU that are free, and all; none where there is not even place to ask."""
+    try:
+        free, total = torch.cuda.mem_get_info()
+    except RuntimeError:
+        return 0, 0
+    return int(free), int(total)
+
+
+def _broken(said: str, *, by_item: bool) -> BrokenProcessError:
+    return BrokenProcessError(
+        f"the GPU failed: {said.splitlines()[0]}; this worker starts anew. If that goes on, look for NVRM "
+        "and Xid in `dmesg` on its node",
+        by_item=by_item,
     )
 
 
@@ -98,10 +122,8 @@ class Portions:
 
 def _no_place(reason: str) -> MinerError:
     """Return the error of memory that others have, or of too little: to wait does not help then."""
-    try:
-        free, total = torch.cuda.mem_get_info()
-    except RuntimeError:  # there is not even place to ask
-        return GpuFullError(reason)
-    if total - free - torch.cuda.memory_reserved() > _MUCH * total:
+    free, total = _memory()
+    others = total - free - torch.cuda.memory_reserved()
+    if not total or others > max(_MUCH * total, _OF_CUDA):
         return GpuFullError(reason)
     return RetryableError(f"{reason}; nobody else has much of it")

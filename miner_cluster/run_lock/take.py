@@ -134,9 +134,9 @@ def look_by(reach: list[str], *, name: str = NAME) -> str:
             check=True,
         )
         found = json.loads(done.stdout.splitlines()[-1])
-    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return at_work(found["holder"], found["age_s"], now_s=time.time()) if found else ""
+    except (OSError, subprocess.SubprocessError, ValueError, LookupError, TypeError):
         return ""
-    return at_work(found["holder"], found["age_s"], now_s=time.time()) if found else ""
 
 
 def start_keeper(

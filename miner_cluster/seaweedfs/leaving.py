@@ -155,27 +155,28 @@ class Departure:
             KubeError: it does not fit, a server does not answer, or SeaweedFS refuses.
         """
         answering = self._servers(leaving)
-        moved, refused = 0, ""
+        moved, refused, full = 0, "", set[str]()
         for number_of_pass in range(PASSES):
             servers = self.shell.servers()
             gone = self._addresses(servers, leaving)
-            found = plan_moves(servers.values(), gone)
+            found = plan_moves(servers.values(), gone, full)
             # Until the new replication is applied the master makes volumes with the old one: these move too.
             old = differing(servers.values(), self.replication)
             if old and (found.stuck or number_of_pass == 0):
                 self.reconfigure(len(old))
                 servers = self.shell.servers()
-                found = plan_moves(servers.values(), self._addresses(servers, leaving))
+                found = plan_moves(servers.values(), gone, full)
             empty = [volume for one in servers.values() for volume in one.volumes if volume.empty]
             if found.stuck and empty:
                 self.delete_empty(empty)
                 servers = self.shell.servers()
-                found = plan_moves(servers.values(), self._addresses(servers, leaving))
+                found = plan_moves(servers.values(), gone, full)
             if found.stuck:
                 raise KubeError(_refused(no_room(servers.values(), gone, found), moved))
             done, refused = self._move(found.moves)
             moved += done
             if refused:
+                full.add(found.moves[done].target)
                 self.say(f"  {refused}; again in {_FULL_S:.0f} s")
                 self.sleep(_FULL_S)
                 continue

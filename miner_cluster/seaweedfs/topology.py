@@ -121,7 +121,7 @@ def without_empty(servers: Mapping[str, Server]) -> dict[str, Server]:
     }
 
 
-def plan_moves(servers: Iterable[Server], leaving: Collection[str]) -> Moves:
+def plan_moves(servers: Iterable[Server], leaving: Collection[str], full: Collection[str] = ()) -> Moves:
     """Find a new place for each volume of servers that leave.
 
     No copy goes where another one of the same volume lies, and copies stay as far apart as their replication
@@ -130,6 +130,7 @@ def plan_moves(servers: Iterable[Server], leaving: Collection[str]) -> Moves:
     Args:
         servers: all of them.
         leaving: addresses of those that shall hold nothing any more.
+        full: addresses of those that refused a volume, which come last.
     """
     known = {server.address: server for server in servers}
     free = {address: server.free for address, server in known.items() if address not in leaving}
@@ -151,7 +152,7 @@ def plan_moves(servers: Iterable[Server], leaving: Collection[str]) -> Moves:
             if not candidates:
                 stuck.append(volume)
                 continue
-            target = max(candidates, key=lambda address: (free[address], address))
+            target = max(candidates, key=lambda address: (address not in full, free[address], address))
             free[target] -= 1
             holders[volume.id] = rest | {target}
             moves.append(Move(volume=volume, source=source, target=target))

@@ -79,9 +79,9 @@ def test_where_others_have_the_memory_no_attempt_is_burnt(monkeypatch: pytest.Mo
     def look(_: Sequence[int]) -> list[int]:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB. GPU 0 has none")
 
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (0, 100))
-    for reserved, expected in ((50, NotReadyError), (95, RetryableError)):
-        monkeypatch.setattr(torch.cuda, "memory_reserved", lambda reserved=reserved: reserved)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (0, 24 << 30))
+    for reserved_gib, expected in ((12, NotReadyError), (22, RetryableError)):
+        monkeypatch.setattr(torch.cuda, "memory_reserved", lambda gib=reserved_gib: gib << 30)
         with pytest.raises(expected, match=r"memory is full: CUDA out of memory.*nvidia-smi"):
             Portions()(look, range(8))
 
@@ -99,15 +99,34 @@ def test_where_others_have_the_memory_no_attempt_is_burnt(monkeypatch: pytest.Mo
         ("The size of tensor a (3) must match the size of tensor b (4)", "RuntimeError"),
     ],
 )
-def test_what_a_gpu_says_is_told_apart(said: str, expected: str) -> None:
+def test_what_a_gpu_says_is_told_apart(said: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch  # noqa: PLC0415 - not everywhere
+
     from data_miner.models.gpu import on_gpu  # noqa: PLC0415 - needs PyTorch
 
     def work() -> None:
         raise RuntimeError(said)
 
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (1 << 20, 24 << 30))
     with pytest.raises(Exception, match=said[:10]) as caught:
         on_gpu(work, by_item=True)
     assert type(caught.value).__name__ == expected
+
+
+def test_a_library_that_does_not_start_while_memory_is_free_is_broken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import torch  # noqa: PLC0415 - not everywhere
+
+    from data_miner.errors import BrokenProcessError  # noqa: PLC0415 - beside the next
+    from data_miner.models.gpu import on_gpu  # noqa: PLC0415 - needs PyTorch
+
+    def work() -> None:
+        raise RuntimeError("cuDNN error: CUDNN_STATUS_NOT_INITIALIZED")
+
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (12 << 30, 24 << 30))
+    with pytest.raises(BrokenProcessError):
+        on_gpu(work, by_item=True)
 
 
 def test_a_detector_looks_at_the_halves_of_what_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -210,7 +210,7 @@ def test_lost_servers_are_given_up_and_others_are_not() -> None:
         give_up(api, {"s2"}, well, wait_s=5, check=False)
 
 
-def test_servers_that_leave_are_those_that_are_well_and_not_in_the_file() -> None:
+def test_servers_that_leave_are_those_that_answer_and_are_not_in_the_file() -> None:
     cluster: Any = SimpleNamespace(
         nodes={"s1": SimpleNamespace(ip="192.0.2.1"), "renamed": SimpleNamespace(ip="192.0.2.2")}
     )
@@ -220,7 +220,10 @@ def test_servers_that_leave_are_those_that_are_well_and_not_in_the_file() -> Non
     def readyz(host: str) -> str:
         return "away" if host.endswith("5") else ""
 
-    assert library("kube_quorum").leaving(cluster, api, readyz) == {"s3": "192.0.2.3"}
+    assert library("kube_quorum").leaving(cluster, api, readyz) == {
+        "s3": "192.0.2.3",
+        "s4": "192.0.2.4",
+    }
 
 
 def test_a_lost_name_that_nobody_has_is_said() -> None:
