@@ -47,6 +47,11 @@ applied:
   type: list
   elements: str
   returned: always
+replaced:
+  description: Names of those among them that were there and held something else.
+  type: list
+  elements: str
+  returned: always
 """
 
 from pathlib import Path
@@ -63,27 +68,25 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
-def ensure(params: dict[str, Any], *, check: bool) -> list[str]:
-    """Apply what differs and remove what is to hold nothing; return the names.
+def ensure(params: dict[str, Any], *, check: bool) -> dict[str, str]:
+    """Apply what differs and remove what is to hold nothing; return by name what was done.
 
     Raises:
         KubeError: the API refuses or does not answer.
     """
     api = Api(Path(params["kubeconfig"]))
-    return [
-        name
+    namespace = params["namespace"]
+    done = {
+        name: apply_secret(api, wanted_secret(name, namespace, params["instance"], values), check=check)
+        if values
+        else "removed" * remove_secret(api, namespace, name, check=check)
         for name, values in sorted(params["values"].items())
-        if (
-            apply_secret(
-                api, wanted_secret(name, params["namespace"], params["instance"], values), check=check
-            )
-            if values
-            else remove_secret(api, params["namespace"], name, check=check)
-        )
-    ]
+    }
+    return {name: what for name, what in done.items() if what}
 
 
 def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     """Return what the module returns."""
-    applied = ensure(params, check=check)
-    return {"changed": bool(applied), "applied": applied}
+    done = ensure(params, check=check)
+    replaced = [name for name, what in done.items() if what == "replaced"]
+    return {"changed": bool(done), "applied": list(done), "replaced": replaced}

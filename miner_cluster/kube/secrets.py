@@ -57,8 +57,8 @@ def differs(present: Object | None, wanted: Object) -> bool:
     return present.get("data") != wanted["data"] or not labelled
 
 
-def apply_secret(api: Api, wanted: Object, *, check: bool) -> bool:
-    """Bring one Secret about; True when that changes something, or would.
+def apply_secret(api: Api, wanted: Object, *, check: bool) -> str:
+    """Bring one Secret about; return what that is, or would be: "made", "replaced", "labelled", or nothing.
 
     Raises:
         KubeError: there is no namespace for it, or the API refuses or does not answer.
@@ -67,7 +67,7 @@ def apply_secret(api: Api, wanted: Object, *, check: bool) -> bool:
     path = _path(namespace, name)
     present = _present(api, namespace, name)
     if not differs(present, wanted):
-        return False
+        return ""
     if not check:
         try:
             if present and (present.get("data") or {}).keys() - wanted["data"].keys():
@@ -80,7 +80,9 @@ def apply_secret(api: Api, wanted: Object, *, check: bool) -> bool:
                     f"There is no namespace {namespace} for Secret {name} yet; run: ansible-playbook site.yml"
                 ) from error
             raise KubeError(f"Secret {namespace}/{name} is refused: {error}") from error
-    return True
+    if present is None:
+        return "made"
+    return "replaced" if present.get("data") != wanted["data"] else "labelled"
 
 
 def remove_secret(api: Api, namespace: str, name: str, *, check: bool) -> bool:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -175,6 +176,8 @@ def fleet() -> Iterator[tuple[Fleet, Run]]:
     lab = Fleet(name=f"fleet-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:6]}")
     if lab.inventory.exists():
         lab.make("lab-down").ok()
+        # Its file stays, with a subnet that another lab may have by now.
+        shutil.rmtree(lab.inventory)
     write_inventory(lab.name)
     lab.describe(SERVERS, AGENTS)
     describe_work(lab, in_vain=0)

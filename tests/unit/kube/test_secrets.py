@@ -19,9 +19,10 @@ WANTED = wanted_secret("postgres", "data-miner", "lab", {"password": "hunter2"})
 
 def test_a_secret_is_applied_once_and_then_left_alone() -> None:
     api = FakeApi()
-    assert apply_secret(api, WANTED, check=False)
-    assert not apply_secret(api, WANTED, check=False)
-    assert apply_secret(api, wanted_secret("postgres", "data-miner", "lab", {"password": "new"}), check=False)
+    assert apply_secret(api, WANTED, check=False) == "made"
+    assert apply_secret(api, WANTED, check=False) == ""
+    new = wanted_secret("postgres", "data-miner", "lab", {"password": "new"})
+    assert apply_secret(api, new, check=False) == "replaced"
 
 
 def test_a_secret_that_somebody_deleted_is_named() -> None:
