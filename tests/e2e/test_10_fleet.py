@@ -17,7 +17,7 @@ from tests.e2e.upgrades import break_k3s, closed, versions
 
 pytestmark = [
     pytest.mark.soak,
-    # Python's ssl forgets a socket whose peer resets it before the handshake, as a server does that is just restarted.
+    # Python's ssl forgets a socket that its peer resets before the handshake, as a server does that restarts.
     pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning"),
 ]
 
