@@ -118,7 +118,7 @@ def test_workers_wait_while_the_mount_is_away_and_go_on(lab: Lab) -> None:
     node = last(lab)
     before = workers_on(lab, node)
     # The shell that would start the mount anew does nothing for a while.
-    with stopped(lab, node, "^/bin/sh -c rm -f /tmp/ending"):
+    with stopped(lab, node, "^/bin/sh -c room[(][)]"):
         kill(lab, node, weed("mount"))
         wait_for(
             "the workers say that they wait",
