@@ -66,6 +66,8 @@ def groups(cluster: Cluster) -> dict[str, list[str]]:
         "storage_only": [node.name for node in nodes if node.storage_only],
         # Filled while site.yml runs, with machines that are not in the file any more.
         "gone": [],
+        # The servers among them, as long as they may have the API's address.
+        "leaving_servers": [],
         # Filled likewise, with machines that the roles need not look at.
         "as_wanted": [],
         # Filled while playbooks/upgrade.yml runs, with machines that get another k3s.

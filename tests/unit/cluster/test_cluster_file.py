@@ -30,6 +30,7 @@ def test_the_file_of_the_earlier_system_loads_with_a_warning_for_each_latest() -
         "gpu": [],
         "storage_only": [],
         "gone": [],
+        "leaving_servers": [],
         "as_wanted": [],
         "upgraded_servers": [],
         "upgraded_agents": [],
