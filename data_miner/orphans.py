@@ -15,10 +15,9 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from psycopg.errors import InsufficientPrivilege
@@ -26,6 +25,7 @@ from psycopg.errors import InsufficientPrivilege
 from data_miner.db.connect import Connection
 from data_miner.db.queries import queries
 from data_miner.store import Store
+from data_miner.threads import batches
 
 #: how long a file is seen unknown before it goes; no worker takes longer between storing and saying so
 MIN_AGE_S = 1500.0
@@ -94,12 +94,12 @@ class OrphanCollector:
         return removed
 
     def _unknown(self, connection: Connection, tick: Callable[[], None]) -> Iterator[Path]:
-        for videos in _batches(_entries(self._store.root / "videos", depth=2)):
+        for videos in batches(_entries(self._store.root / "videos", depth=2), _BATCH):
             tick()
             known = _known(connection, "known_videos", [path.stem for path in videos])
             yield from (path for path in videos if (path.stem,) not in known)
         for folder in ("frames", "embeddings"):
-            for directories in _batches(_entries(self._store.root / folder, depth=2)):
+            for directories in batches(_entries(self._store.root / folder, depth=2), _BATCH):
                 tick()
                 names = [path.parent.name for path in directories], [path.name for path in directories]
                 known = _known(connection, "known_framesets", *names)
@@ -159,12 +159,6 @@ def _entries(directory: Path, *, depth: int) -> Iterator[Path]:
     elif directory.is_dir():
         for entry in directory.iterdir():
             yield from _entries(entry, depth=depth - 1)
-
-
-def _batches(paths: Iterable[Path]) -> Iterator[list[Path]]:
-    rest = iter(paths)
-    while batch := list(islice(rest, _BATCH)):
-        yield batch
 
 
 def time_of(path: Path) -> int | None:

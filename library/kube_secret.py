@@ -76,12 +76,13 @@ def ensure(params: dict[str, Any], *, check: bool) -> dict[str, str]:
     """
     api = Api(Path(params["kubeconfig"]))
     namespace = params["namespace"]
-    done = {
-        name: apply_secret(api, wanted_secret(name, namespace, params["instance"], values), check=check)
-        if values
-        else "removed" * remove_secret(api, namespace, name, check=check)
-        for name, values in sorted(params["values"].items())
-    }
+    done = {}
+    for name, values in sorted(params["values"].items()):
+        if values:
+            wanted = wanted_secret(name, namespace, params["instance"], values)
+            done[name] = apply_secret(api, wanted, check=check)
+        elif remove_secret(api, namespace, name, check=check):
+            done[name] = "removed"
     return {name: what for name, what in done.items() if what}
 
 

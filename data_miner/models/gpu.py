@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -105,7 +106,7 @@ class Portions:
         while len(made) < len(batch):
             part = batch if most == len(batch) else batch[len(made) : len(made) + most]
             try:
-                made += on_gpu(lambda part=part: look(part), by_item=True)  # type: ignore[misc]
+                made += on_gpu(partial(look, part), by_item=True)
                 continue
             except GpuFullError as error:
                 reason = str(error)

@@ -129,6 +129,24 @@ def test_a_library_that_does_not_start_while_memory_is_free_is_broken(
         on_gpu(work, by_item=True)
 
 
+def test_a_gpu_that_was_given_and_cannot_be_used_is_told_and_not_done_without(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import torch  # noqa: PLC0415 - not everywhere
+
+    from data_miner.models import runtime  # noqa: PLC0415 - needs PyTorch
+    from data_miner.models.source import ModelMissingError  # noqa: PLC0415 - beside it
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(runtime, "_DEVICE", tmp_path / "nvidiactl")
+    assert runtime.choose("auto").type == "cpu"
+    (tmp_path / "nvidiactl").touch()
+    with pytest.raises(ModelMissingError, match="was given a GPU"):
+        runtime.choose("auto")
+    assert runtime.choose("cpu").type == "cpu"
+
+
 def test_a_detector_looks_at_the_halves_of_what_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch  # noqa: PLC0415 - not everywhere
 
